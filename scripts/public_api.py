@@ -1,0 +1,60 @@
+"""Keeps the spelling of the public API: every public name, signature and property, in `tests/public_api.txt`.
+
+python scripts/public_api.py            writes the file
+python scripts/public_api.py --check    compares it, and shows what differs
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import session_store
+
+FILE = Path(__file__).parent.parent / "tests" / "public_api.txt"
+
+
+def describe(name: str, thing: object) -> str:
+    """One line for a member of a class."""
+    if isinstance(thing, property):
+        return f"{name}: property"
+    kind = "async " if inspect.iscoroutinefunction(thing) or inspect.isasyncgenfunction(thing) else ""
+    return f"{kind}{name}{inspect.signature(thing)}"  # type: ignore[arg-type]  # callables are what is left
+
+
+def members(public: type) -> Iterator[str]:
+    """The public members of a class, its constructor first."""
+    yield f"    {describe('__init__', public.__init__)}"  # type: ignore[misc]  # only its signature is read
+    for name in sorted(dir(public)):
+        if name.startswith("_") or issubclass(public, BaseException):
+            continue
+        home = next(base for base in public.__mro__ if name in vars(base))
+        thing = vars(home)[name]
+        if home.__module__.startswith("session_store") and (callable(thing) or isinstance(thing, property)):
+            yield f"    {describe(name, thing)}"
+
+
+def lines() -> Iterator[str]:
+    """The whole public API."""
+    for name in sorted(session_store.__all__):
+        public = getattr(session_store, name)
+        yield f"{name}({', '.join(base.__name__ for base in public.__mro__[1:-1] if not base.__name__.startswith('_'))})"
+        yield from members(public)
+
+
+def main() -> int:
+    actual = [f"{line}\n" for line in lines()]
+    if sys.argv[1:] != ["--check"]:
+        FILE.write_text("".join(actual))
+        return 0
+    expected = FILE.read_text().splitlines(keepends=True)
+    difference = list(difflib.unified_diff(expected, actual, str(FILE.name), "session_store"))
+    sys.stdout.writelines(difference)
+    return 1 if difference else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

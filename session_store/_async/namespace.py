@@ -1,0 +1,259 @@
+"""The per-request handle."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, TypeVar, overload
+
+from redis.client import NEVER_DECODE
+
+from session_store._async import cas, connection
+from session_store._async.reads import AsyncReads
+from session_store._core import scripts
+from session_store._core.commits import CasOps, read_answer
+from session_store._core.names import INDEX, base_pattern, listed_keys
+from session_store._core.numbers import Duration, to_milliseconds
+from session_store._core.operations import Operation, apply_call
+from session_store._core.settings import Settings
+from session_store._core.tokens import give_back, new_token, take_writer
+from session_store.codecs import V
+from session_store.errors import CasContentionError
+
+R = TypeVar("R")
+
+_PURGE_ATTEMPTS = 16  # before a purge gives up on writers that add slots faster than it lists them
+_SCAN_COUNT = 1000  # keys that a SCAN looks at per step
+
+
+class AsyncNamespace(AsyncReads[V]):
+    """One session's slots: a cheap handle, made per request by `AsyncSessionStore.namespace`; making one does no I/O.
+
+    A slot is a string, a hash or a counter, and comes into being by being written. Every write sets the slot's TTL, to
+    `ttl` (seconds as int or float, or a timedelta) where one is given and to the store's default elsewhere; reads
+    leave it alone. Every write is one script call and one round trip, applied all or not at all, and applied once even
+    when the client sends it again after a lost reply.
+
+    Beside what is named at each method, all raise `InvalidNameError`, `TypeError` and `ValueError` for bad arguments
+    before anything is sent; writes raise `WrongTypeError` for a slot of the other type and `NamespacePurgedError`
+    while a fence stands; redis-py's errors pass through unchanged.
+
+    >>> import asyncio
+    >>> from session_store import AsyncInMemoryClient, AsyncSessionStore
+    >>> async def visit() -> int:
+    ...     ns = AsyncSessionStore(AsyncInMemoryClient(), prefix="shop", default_ttl=3600).namespace("user-42")
+    ...     await ns.hset("basket", "A-1", "2")
+    ...     return await ns.hincrby("basket", "A-1", 3)
+    >>> asyncio.run(visit())
+    5
+    """
+
+    __slots__ = ("_client", "_index", "_make", "_name", "_settings")
+
+    def __init__(self, client: Any, settings: Settings[V], name: str) -> None:
+        self._client = client
+        self._settings = settings
+        self._name = name
+        self._make = settings.operations(name)
+        self._index = self._make.base.encode() + INDEX
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(prefix={self._settings.keyspace.prefix!r}, name={self._name!r})"
+
+    @property
+    def name(self) -> str:
+        """The namespace's name."""
+        return self._name
+
+    def key(self, slot: str) -> str:
+        """The full Redis key of a slot. No I/O."""
+        return self._key(slot).decode()
+
+    async def _read(self, command: str, key: bytes, *args: bytes) -> Any:
+        return await connection.read(self._client, command, key, *args)
+
+    async def _apply(self, operation: Operation) -> bytes:
+        writer = take_writer()
+        keys, args = apply_call(self._index, new_token(writer), None, [operation])
+        reply = await connection.run(self._client, scripts.APPLY, keys, args)
+        give_back(writer)
+        return read_answer(reply, self._name, [operation])
+
+    async def ttl(self, slot: str) -> float | None:
+        """Seconds that a slot has left; None when there is no such slot, inf when another program took its TTL away.
+
+        PTTL, 1 round trip, O(1).
+        """
+        left = int(await self._read("PTTL", self._key(slot)))
+        if left < 0:
+            return None if left == -2 else float("inf")
+        return left / 1000
+
+    async def set(
+        self, slot: str, value: V, *, ttl: Duration | None = None, nx: bool = False, xx: bool = False
+    ) -> bool:
+        """Write a string slot. `nx`: only when there is no such slot; `xx`: only when there is one.
+
+        Returns False when nx or xx forbade it, and then nothing changes, the TTL neither. One script call
+        (HMGET, TYPE, SET PX, HSET, PTTL), 1 round trip, O(length). A counter's slot takes the value, but `incr` goes on
+        above every id that it has given.
+        """
+        if nx and xx:
+            raise ValueError("nx and xx exclude each other")
+        condition = "nx" if nx else "xx" if xx else ""
+        return await self._apply(self._make.set(slot, value, ttl, condition)) == b"1"
+
+    async def delete(self, slot: str) -> bool:
+        """Remove a slot, whatever it holds; a counter begins anew afterwards. Returns whether it existed.
+
+        One script call (HMGET, DEL, HSET, HDEL), 1 round trip, O(size).
+        """
+        return await self._apply(self._make.delete(slot)) == b"1"
+
+    @overload
+    async def hset(self, slot: str, field: str, value: V, *, ttl: Duration | None = None) -> int: ...
+    @overload
+    async def hset(self, slot: str, *, mapping: Mapping[str, V], ttl: Duration | None = None) -> int: ...
+    async def hset(
+        self,
+        slot: str,
+        field: str | None = None,
+        value: V | None = None,
+        *,
+        mapping: Mapping[str, V] | None = None,
+        ttl: Duration | None = None,
+    ) -> int:
+        """Write one field of a hash slot, or all of a mapping. The TTL is the slot's. Returns how many are new.
+
+        One script call (HMGET, TYPE, HSET, PEXPIRE, HSET, PTTL), 1 round trip, O(fields).
+        """
+        return int(await self._apply(self._make.hset(slot, field, value, mapping, ttl)))
+
+    async def hdel(self, slot: str, *fields: str) -> int:
+        """Remove fields of a hash slot; one without fields is gone. Returns how many were removed.
+
+        When none was, nothing changes, the TTL neither. One script call (HMGET, TYPE, HDEL, PEXPIRE, HSET, PTTL),
+        1 round trip, O(fields).
+        """
+        return int(await self._apply(self._make.hdel(slot, fields)))
+
+    async def hincrby(self, slot: str, field: str, amount: int = 1) -> int:
+        """Add to the integer in a field, 0 when there is none. Returns the sum.
+
+        A field that holds no integer is a `WrongTypeError`; a sum beyond 64 bits is redis-py's `ResponseError`. One
+        script call (HMGET, TYPE, HGET, HINCRBY, PEXPIRE, HGET, HSET, PTTL), 1 round trip, O(1).
+        """
+        return int(await self._apply(self._make.hincrby(slot, field, amount)))
+
+    async def incr(self, slot: str, amount: int = 1) -> int:
+        """Allocate the next id (or a block of `amount` ids, of which it returns the last); the first is 1.
+
+        No id comes twice while anything in the namespace lives, even when the counter's own key has expired, was
+        evicted or deleted by another program: the index remembers it. `delete` and `purge` begin anew. A slot that
+        holds no integer is a `WrongTypeError`; passing 64 bits is redis-py's `ResponseError`. One script call (HMGET,
+        TYPE, GET, SET PX, INCRBY, GET, HSET, PTTL), 1 round trip, O(1).
+        """
+        return int(await self._apply(self._make.incr(slot, amount)))
+
+    async def _listed(self) -> list[bytes]:
+        """The keys that the index names; some may have expired."""
+        return listed_keys(self._make.base, await self._read("HKEYS", self._index))
+
+    async def slots(self) -> list[str]:
+        """The live slots, sorted. HKEYS of the index, then a pipeline of EXISTS: 2 round trips, O(slots)."""
+        keys = await self._listed()
+        if not keys:
+            return []
+        pipeline = self._client.pipeline(transaction=False)
+        for key in keys:
+            pipeline.execute_command("EXISTS", key)
+        live = await pipeline.execute()
+        skip = len(self._make.base.encode())
+        return sorted(key[skip:].decode() for key, lives in zip(keys, live, strict=True) if lives)
+
+    async def touch(self, *, ttl: Duration | None = None) -> int:
+        """Renew every slot: each then expires after `ttl`, the store's default when None. Returns how many live.
+
+        A slot whose expiry would move by less than a second is left as it is (a burst of page views must not make
+        writers lose). HKEYS of the index, then one script call (PTTL and PEXPIRE per slot): 2 round trips, O(slots), no
+        scan. Logs `session-store: touch`.
+        """
+        ttl_ms = self._make.ttl_ms(ttl)
+        keys = await self._listed()
+        count = 0
+        if keys:
+            count = await connection.run(self._client, scripts.TOUCH, (self._index, *keys), (ttl_ms,))
+        self._settings.audit.namespace_event("session-store: touch", self._name, count)
+        return count
+
+    async def purge(self, *, fence: Duration | None = None, scan: bool = False) -> int:
+        """Delete every slot, all in one step. Returns how many lived. Counters begin anew.
+
+        `fence`: seconds or timedelta, how long writes to the namespace are refused with `NamespacePurgedError`, so that
+        a request that began before cannot bring the session back; without it, a fence that stands goes on standing.
+        `scan`: also delete keys of the namespace that other programs wrote, in steps of SCAN over the whole database.
+
+        HKEYS of the index, then one script call (UNLINK): 2 round trips, O(slots), no scan; one more each time another
+        writer adds a slot in between, and after 16 of those a `CasContentionError`. It may be sent again after a lost
+        reply, and then counts what the last one found. Logs `session-store: purge`.
+        """
+        fence_ms = 0 if fence is None else to_milliseconds(fence, "fence")
+        count = await self._purge_listed(fence_ms)
+        if scan:
+            count += await self._purge_found()
+        self._settings.audit.namespace_event("session-store: purge", self._name, count)
+        return count
+
+    async def _purge_listed(self, fence_ms: int) -> int:
+        keys = await self._listed()
+        for _ in range(_PURGE_ATTEMPTS):
+            status, *rest = await connection.run(self._client, scripts.PURGE, (self._index, *keys), ("all", fence_ms))
+            if status == 0:
+                return int(rest[0])
+            keys = listed_keys(self._make.base, rest)
+        raise CasContentionError(self._index.decode(), _PURGE_ATTEMPTS)
+
+    async def _purge_found(self) -> int:
+        base = self._make.base.encode()
+        found: list[bytes] = []
+        count = 0
+        async for key in self._client.scan_iter(
+            match=base_pattern(self._make.base), count=_SCAN_COUNT, **{NEVER_DECODE: True}
+        ):
+            if key.startswith(base) and key != self._index:
+                found.append(key)
+            if len(found) == _SCAN_COUNT:
+                count += await self._purge_these(found)
+                found = []
+        return count + (await self._purge_these(found) if found else 0)
+
+    async def _purge_these(self, keys: list[bytes]) -> int:
+        reply = await connection.run(self._client, scripts.PURGE, (self._index, *keys), ("these", 0))
+        return int(reply[1])
+
+    async def with_cas(
+        self,
+        slot: str | Sequence[str],
+        fn: Callable[[cas.AsyncCasSnapshot[V], CasOps[V]], Awaitable[R]],
+        *,
+        max_retries: int | None = None,
+    ) -> R:
+        """Run a closure on a snapshot of the watched slots and commit what it records, or run it again.
+
+        `slot`: the slot to watch, or a list or tuple of several. `fn(snap, ops)`: reads from `snap`, records writes in
+        `ops`. It may run several times, so what else it does must bear repeating; what it returned at the attempt that
+        committed is returned. What it raises passes through, and nothing is written. `max_retries`: attempts after the
+        first, instead of the policy's.
+
+        Any change of a watched slot between begin and commit, by anyone, by expiry too, makes the attempt lose; then
+        there is a wait (see `CasPolicy`) and another attempt. A commit whose reply is lost is settled: it is never
+        applied twice, and returns what it should have returned.
+
+        Raises `CasContentionError` when every attempt lost, `CommitUnknownError` when a reply was lost and the server
+        stays away, `NestedCasError` inside a closure of the same namespace, `TypeError` for a closure of the wrong
+        flavour. 2 round trips an attempt (WATCH and a script; MULTI, a script, EXEC), on a connection of its own; a
+        watched slot over 64 KB is read when asked for. Logs `session-store: cas-contention-retry`,
+        `cas-contention-exhausted`, `cas-commit-unknown`.
+        """
+        return await cas.AsyncCommit(
+            self._client, self._settings, self._name, slot=slot, fn=fn, max_retries=max_retries
+        ).run()

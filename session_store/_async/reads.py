@@ -1,0 +1,86 @@
+"""The reads that a namespace and a snapshot share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Generic
+
+from session_store._core.names import encode_field, slot_key
+from session_store._core.operations import Operations
+from session_store.codecs import V
+from session_store.errors import CodecError
+
+
+class AsyncReads(Generic[V]):
+    """Reads of one namespace. Each is one Redis command and one round trip, and writes nothing: no TTL moves.
+
+    All raise `InvalidNameError` before anything is sent, `WrongTypeError` for a slot of the other type, `CodecError`
+    for what the codec did not write, and redis-py's errors unchanged.
+    """
+
+    __slots__ = ()
+    _make: Operations[V]
+
+    async def _read(self, command: str, key: bytes, *args: bytes) -> Any:
+        raise NotImplementedError
+
+    def _key(self, slot: str) -> bytes:
+        return slot_key(self._make.base, slot)
+
+    def _value(self, data: bytes | None, key: bytes) -> V | None:
+        if data is None:
+            return None
+        try:
+            return self._make.codec.decode(data)
+        except ValueError:
+            pass  # raised anew below: this error may carry the value
+        raise CodecError(key.decode())
+
+    def _field(self, data: bytes, key: bytes) -> str:
+        try:
+            return data.decode()
+        except ValueError:
+            pass  # raised anew below: this error carries the field
+        raise CodecError(key.decode())
+
+    async def get(self, slot: str) -> V | None:
+        """The value of a string slot, None when there is no such slot. GET, O(length)."""
+        key = self._key(slot)
+        return self._value(await self._read("GET", key), key)
+
+    async def exists(self, slot: str) -> bool:
+        """Whether a slot lives, whatever it holds. EXISTS, O(1)."""
+        return bool(await self._read("EXISTS", self._key(slot)))
+
+    async def hget(self, slot: str, field: str) -> V | None:
+        """The value of one field of a hash slot, None when there is no such slot or field. HGET, O(1)."""
+        key = self._key(slot)
+        return self._value(await self._read("HGET", key, encode_field(field)), key)
+
+    async def hmget(self, slot: str, fields: Iterable[str]) -> list[V | None]:
+        """The values of some fields of a hash slot, in their order. HMGET, O(fields); nothing is sent for none."""
+        key = self._key(slot)
+        if isinstance(fields, (str, bytes)):
+            raise TypeError("fields must be an iterable of field names, not one string")
+        names = [encode_field(field) for field in fields]
+        values = await self._read("HMGET", key, *names) if names else []
+        return [self._value(value, key) for value in values]
+
+    async def hgetall(self, slot: str) -> dict[str, V]:
+        """All fields of a hash slot and their values, empty when there is no such slot. HGETALL, O(fields)."""
+        key = self._key(slot)
+        fields: dict[bytes, bytes] = await self._read("HGETALL", key)
+        return {self._field(field, key): self._value(value, key) for field, value in fields.items()}  # type: ignore[misc]  # a field's value is never None
+
+    async def hkeys(self, slot: str) -> list[str]:
+        """The fields of a hash slot, in no order. HKEYS, O(fields)."""
+        key = self._key(slot)
+        return [self._field(field, key) for field in await self._read("HKEYS", key)]
+
+    async def hlen(self, slot: str) -> int:
+        """How many fields a hash slot has, 0 when there is no such slot. HLEN, O(1)."""
+        return int(await self._read("HLEN", self._key(slot)))
+
+    async def hexists(self, slot: str, field: str) -> bool:
+        """Whether a hash slot has a field. HEXISTS, O(1)."""
+        return bool(await self._read("HEXISTS", self._key(slot), encode_field(field)))

@@ -1,0 +1,141 @@
+"""The per-process object."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Generic, overload
+
+from redis.client import NEVER_DECODE
+
+from session_store._async._flavour import check_client
+from session_store._async.namespace import AsyncNamespace
+from session_store._core.audit import Audit
+from session_store._core.names import INDEX, KeySpace, listed_keys
+from session_store._core.numbers import Duration, to_milliseconds
+from session_store._core.policy import CasPolicy
+from session_store._core.settings import Settings
+from session_store.codecs import Codec, TextCodec, V
+
+_SCAN_COUNT = 1000  # keys that a SCAN looks at per step
+_BATCH = 500  # namespaces whose slots are looked up together
+
+
+class AsyncSessionStore(Generic[V]):
+    """Session data under one prefix of a Redis database. Make one per process, next to the client; share it freely.
+
+    - `client`: a `redis.asyncio.Redis` (a Sentinel master too), a `redis.asyncio.RedisCluster` or an
+      `AsyncInMemoryClient`, with any settings; the store never closes it.
+    - `prefix`: ASCII letters, digits and dashes; what every key begins with.
+    - `default_ttl`: seconds (int or float) or timedelta; how long a slot lives after a write that names no TTL.
+    - `codec`: how values become bytes; `TextCodec` for str, `JsonCodec` for any JSON value, or your own.
+    - `logger`: a structlog logger or a `logging.Logger` for the audit events; None is silent.
+    - `cas_policy`: how `with_cas` tries again.
+    - `hash_tags`: whether the namespace is a cluster's hash tag; None: on exactly for a cluster client.
+    - `log_name`: what events show instead of a namespace's name, itself often a credential; None shows the name.
+
+    Making one does no I/O. Raises `InvalidNameError`, `TypeError` and `ValueError` for bad arguments.
+
+    >>> from session_store import AsyncInMemoryClient, AsyncSessionStore
+    >>> AsyncSessionStore(AsyncInMemoryClient(), prefix="shop", default_ttl=86_400).namespace("user-42")
+    AsyncNamespace(prefix='shop', name='user-42')
+    """
+
+    __slots__ = ("_client", "_settings")
+
+    @overload
+    def __init__(
+        self: AsyncSessionStore[str],
+        client: Any,
+        *,
+        prefix: str,
+        default_ttl: Duration,
+        logger: Any = None,
+        cas_policy: CasPolicy = ...,
+        hash_tags: bool | None = None,
+        log_name: Callable[[str], str] | None = None,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self,
+        client: Any,
+        *,
+        prefix: str,
+        default_ttl: Duration,
+        codec: Codec[V],
+        logger: Any = None,
+        cas_policy: CasPolicy = ...,
+        hash_tags: bool | None = None,
+        log_name: Callable[[str], str] | None = None,
+    ) -> None: ...
+    def __init__(
+        self,
+        client: Any,
+        *,
+        prefix: str,
+        default_ttl: Duration,
+        codec: Codec[Any] = TextCodec(),
+        logger: Any = None,
+        cas_policy: CasPolicy = CasPolicy(),
+        hash_tags: bool | None = None,
+        log_name: Callable[[str], str] | None = None,
+    ) -> None:
+        on_cluster = check_client(client)
+        keyspace = KeySpace(prefix, hash_tags=on_cluster if hash_tags is None else bool(hash_tags))
+        self._client = client
+        self._settings: Settings[V] = Settings(
+            keyspace=keyspace,
+            default_ttl_ms=to_milliseconds(default_ttl, "default_ttl"),
+            codec=codec,
+            cas_policy=cas_policy,
+            audit=Audit(logger, log_name, keyspace),
+        )
+
+    def __repr__(self) -> str:
+        settings = self._settings
+        return f"{type(self).__name__}(prefix={settings.keyspace.prefix!r}, default_ttl={settings.default_ttl_ms / 1000:g})"
+
+    def namespace(self, name: str) -> AsyncNamespace[V]:
+        """The handle of one session. No I/O. Raises `InvalidNameError`.
+
+        `name`: 1 to 512 bytes of UTF-8 without colons, braces, whitespace and control characters.
+        """
+        return AsyncNamespace(self._client, self._settings, name)
+
+    async def namespaces(self) -> AsyncIterator[str]:
+        """Iterate over the names of the namespaces that have a live slot. For administration: it scans the database.
+
+        SCAN in steps of 1,000 keys, on a cluster over every primary; HKEYS and EXISTS in two pipelines for each 500
+        namespaces. Guarantees are SCAN's: what lives throughout is named, and may be named twice.
+        """
+        names: list[str] = []
+        async for key in self._client.scan_iter(
+            match=self._settings.keyspace.index_pattern(), count=_SCAN_COUNT, **{NEVER_DECODE: True}
+        ):
+            name = self._settings.keyspace.namespace_of_index(key)
+            if name is not None:
+                names.append(name)
+            if len(names) == _BATCH:
+                for live in await self._live(names):
+                    yield live
+                names = []
+        for live in await self._live(names):
+            yield live
+
+    async def _live(self, names: list[str]) -> list[str]:
+        if not names:
+            return []
+        bases = [self._settings.keyspace.base(name) for name in names]
+        pipeline = self._client.pipeline(transaction=False)
+        for base in bases:
+            pipeline.execute_command("HKEYS", base.encode() + INDEX, **{NEVER_DECODE: True})
+        replies = await pipeline.execute(raise_on_error=False)  # another program's key may only look like an index
+        listed = {
+            name: listed_keys(base, fields)
+            for name, base, fields in zip(names, bases, replies, strict=True)
+            if isinstance(fields, list)
+        }
+        candidates = [name for name, keys in listed.items() if keys]
+        for name in candidates:
+            pipeline.execute_command("EXISTS", *listed[name])
+        counts = await pipeline.execute() if candidates else []
+        return [name for name, count in zip(candidates, counts, strict=True) if count]

@@ -1,0 +1,44 @@
+"""Durations and integers, checked and normalised once, where they come in."""
+
+from __future__ import annotations
+
+import math
+from datetime import timedelta
+
+from session_store.errors import shorten
+
+_MAX_MS = 10**15  # 31,700 years; with today's date added, still exact in the doubles that Lua counts with
+_MIN_INT64, _MAX_INT64 = -(2**63), 2**63 - 1
+
+Duration = float | timedelta  # seconds as int or float, or a timedelta
+
+
+def to_milliseconds(value: Duration, argument: str) -> int:
+    """A duration in whole milliseconds, rounded to the nearest; at least one."""
+    if isinstance(value, timedelta):
+        milliseconds: float = value / timedelta(milliseconds=1)
+    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        milliseconds = value * 1000
+    else:
+        raise TypeError(f"{argument} must be seconds (int or float) or a timedelta, got {shorten(value)}")
+    if math.isnan(milliseconds) or not 0.5 <= milliseconds <= _MAX_MS:
+        raise ValueError(f"{argument} must be from 1 millisecond to {_MAX_MS // 1000} seconds, got {shorten(value)}")
+    return math.floor(milliseconds + 0.5)
+
+
+def check_count(value: int, argument: str) -> int:
+    """A whole number that is not negative."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{argument} must be an int, got {shorten(value)}")
+    if value < 0:
+        raise ValueError(f"{argument} must not be negative, got {value}")
+    return value
+
+
+def amount_and_limit(amount: int, *, least: int = _MIN_INT64) -> tuple[int, int]:
+    """An increment, and the farthest value it can be added to without leaving 64 bits."""
+    if isinstance(amount, bool) or not isinstance(amount, int):
+        raise TypeError(f"amount must be an int, got {shorten(amount)}")
+    if not least <= amount <= _MAX_INT64:
+        raise ValueError(f"amount must be from {least} to {_MAX_INT64}, got {shorten(amount)}")
+    return amount, (_MIN_INT64 if amount < 0 else _MAX_INT64) - amount

@@ -1,0 +1,88 @@
+"""Mutations as the apply script takes them. Each is checked and encoded here, once, before anything is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Generic, NamedTuple
+
+from session_store._core.names import encode_field, slot_key
+from session_store._core.numbers import Duration, amount_and_limit, to_milliseconds
+from session_store.codecs import Codec, V
+
+
+class Operation(NamedTuple):
+    """One mutation of one slot. Verbs and arguments are those of `apply.lua`."""
+
+    verb: str
+    key: bytes
+    ttl_ms: int
+    args: tuple[object, ...]
+
+
+def apply_call(
+    index: bytes, token: bytes, attempt: int | None, operations: list[Operation]
+) -> tuple[tuple[bytes, ...], tuple[object, ...]]:
+    """KEYS and ARGV of a call of the apply script. `attempt` is None for a single call."""
+    numbers: dict[bytes, int] = {}
+    args: list[object] = [token, b"" if attempt is None else attempt]
+    for verb, key, ttl_ms, op_args in operations:
+        args += (verb, numbers.setdefault(key, len(numbers) + 2), ttl_ms, len(op_args), *op_args)
+    return (index, *numbers), tuple(args)
+
+
+class Operations(Generic[V]):
+    """Makes the operations of one namespace."""
+
+    __slots__ = ("base", "codec", "default_ttl_ms")
+
+    def __init__(self, base: str, codec: Codec[V], default_ttl_ms: int) -> None:
+        self.base = base
+        self.codec = codec
+        self.default_ttl_ms = default_ttl_ms
+
+    def ttl_ms(self, ttl: Duration | None) -> int:
+        """The TTL to set: the one given, or the store's default."""
+        return self.default_ttl_ms if ttl is None else to_milliseconds(ttl, "ttl")
+
+    def set(self, slot: str, value: V, ttl: Duration | None, condition: str = "") -> Operation:
+        return Operation("set", slot_key(self.base, slot), self.ttl_ms(ttl), (condition, self.codec.encode(value)))
+
+    def delete(self, slot: str) -> Operation:
+        return Operation("delete", slot_key(self.base, slot), self.default_ttl_ms, ())
+
+    def hset(
+        self,
+        slot: str,
+        field: str | None,
+        value: V | None,
+        mapping: Mapping[str, V] | None,
+        ttl: Duration | None,
+    ) -> Operation:
+        """Either a field and its value, or a mapping of fields to values."""
+        if (field is None) == (mapping is None):
+            raise TypeError("hset takes a field and a value, or mapping=, and not both")
+        args: list[bytes] = []
+        if mapping is None:
+            args += (encode_field(field), self.codec.encode(value))  # type: ignore[arg-type]  # not None here; a value of None is the codec's to judge
+        else:
+            for name, item in mapping.items():
+                args += (encode_field(name), self.codec.encode(item))
+        if not args:
+            raise ValueError("mapping must hold at least one field")
+        return Operation("hset", slot_key(self.base, slot), self.ttl_ms(ttl), tuple(args))
+
+    def hdel(self, slot: str, fields: tuple[str, ...], ttl: Duration | None = None) -> Operation:
+        if not fields:
+            raise ValueError("hdel needs at least one field")
+        return Operation(
+            "hdel", slot_key(self.base, slot), self.ttl_ms(ttl), tuple(encode_field(field) for field in fields)
+        )
+
+    def hincrby(self, slot: str, field: str, amount: int) -> Operation:
+        args = (*amount_and_limit(amount), encode_field(field))
+        return Operation("hincrby", slot_key(self.base, slot), self.default_ttl_ms, args)
+
+    def incr(self, slot: str, amount: int) -> Operation:
+        """The amount is at least 1: a counter that stands still or goes back would repeat an id."""
+        args = amount_and_limit(amount, least=1)
+        return Operation("incr", slot_key(self.base, slot), self.default_ttl_ms, args)

@@ -1,0 +1,30 @@
+"""The Lua scripts: the prelude and a body, with the digest that the server knows them by."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+_FOLDER = Path(__file__).parent.parent / "lua"
+
+
+class Script:
+    """A script's source and digest. The body is `lua/<name>.lua`."""
+
+    __slots__ = ("digest", "source")
+
+    def __init__(self, name: str) -> None:
+        self.source = b"\n".join((_FOLDER / f"{part}.lua").read_bytes() for part in ("prelude", name))
+        # The protocol names scripts by SHA-1; nothing rests on its strength.
+        self.digest = hashlib.sha1(self.source, usedforsecurity=False).hexdigest().encode()
+
+    def by_digest(self, keys: tuple[bytes, ...], args: tuple[object, ...]) -> tuple[object, ...]:
+        """The command that runs it, if the server has it."""
+        return ("EVALSHA", self.digest, len(keys), *keys, *args)
+
+    def by_source(self, keys: tuple[bytes, ...], args: tuple[object, ...]) -> tuple[object, ...]:
+        """The command that runs it, and leaves it with the server."""
+        return ("EVAL", self.source, len(keys), *keys, *args)
+
+
+APPLY, BEGIN, PURGE, TOUCH = (Script(name) for name in ("apply", "begin", "purge", "touch"))

@@ -1,0 +1,56 @@
+"""What differs between async and sync by nature. The async file of this name is written by hand."""
+
+from __future__ import annotations
+
+import inspect
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import redis
+
+Lock = threading.Lock
+sleep = time.sleep
+
+
+def to_the_end(step: Callable[[], None]) -> None:
+    """Runs a step; nothing can be cancelled here."""
+    step()
+
+
+def check_closure(fn: Callable[..., Any]) -> None:
+    """A closure of this flavour is a plain function."""
+    if not callable(fn):
+        raise TypeError(f"fn must be a function: def fn(snap, ops), got {type(fn).__name__}")
+    for part in (fn, type(fn).__call__):
+        if inspect.iscoroutinefunction(part) or inspect.isasyncgenfunction(part) or inspect.isgeneratorfunction(part):
+            raise TypeError("fn must be a plain function: def fn(snap, ops), neither async nor a generator")
+
+
+def check_result(result: object) -> None:
+    """A function that returns something to await has not run."""
+    if inspect.isawaitable(result):
+        if inspect.iscoroutine(result):
+            result.close()
+        raise TypeError("fn returned an awaitable: give async functions to an AsyncSessionStore")
+
+
+def check_client(client: object) -> bool:
+    """Whether this client is a cluster's; a client of another kind is a `TypeError`."""
+    if isinstance(client, redis.RedisCluster):
+        return True
+    if isinstance(client, redis.Redis):
+        return False
+    raise TypeError(
+        "client must be a redis.Redis (also a Sentinel master), a redis.RedisCluster or an InMemoryClient, "
+        f"got {type(client).__name__}"
+    )
+
+
+def pool_of(client: Any, key: bytes) -> Any:
+    """The pool to take a connection from that reaches the server of a key."""
+    if isinstance(client, redis.RedisCluster):
+        node = client.get_node_from_key(key)  # type: ignore[no-untyped-call]  # redis-py's
+        return client.get_redis_connection(node).connection_pool
+    return client.connection_pool

@@ -1,0 +1,95 @@
+"""How values become bytes and come back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    V = TypeVar("V", default=str)  # the type of values; a bare Namespace is one of str
+else:
+    from typing import TypeVar
+
+    V = TypeVar("V")
+
+
+class Codec(Protocol[V]):
+    """What `SessionStore(codec=...)` takes: a pair of pure functions, used by many threads at once."""
+
+    def encode(self, value: V, /) -> bytes:
+        """The bytes to store. Raises `TypeError` for a value that would not come back equal."""
+
+    def decode(self, data: bytes, /) -> V:
+        """The value that was stored. Raises `ValueError` for bytes that `encode` does not write."""
+
+
+class TextCodec:
+    r"""Strings as UTF-8; no other type, and no lone surrogates.
+
+    >>> TextCodec().encode("Grüße")
+    b'Gr\xc3\xbc\xc3\x9fe'
+    """
+
+    __slots__ = ()
+
+    def encode(self, value: str, /) -> bytes:
+        """The UTF-8 bytes of a string. O(length)."""
+        if not isinstance(value, str):
+            raise TypeError(f"value must be a str, got {type(value).__name__}; JsonCodec takes other types")
+        try:
+            return value.encode()
+        except UnicodeEncodeError:
+            pass  # raised anew below: this error carries the value
+        raise TypeError("value must be a str without lone surrogates: they have no UTF-8 form")
+
+    def decode(self, data: bytes, /) -> str:
+        """The string of UTF-8 bytes. O(length)."""
+        return data.decode()
+
+    def __repr__(self) -> str:
+        return "TextCodec()"
+
+
+class JsonCodec:
+    """Any JSON value: None, bool, int, float, str, and lists and dicts with string keys of these.
+
+    A value is taken only when it reads back equal: a tuple, a set, NaN or a dict with integer keys is a `TypeError`.
+    Since JSON has a null, `get` returns None for a slot that holds None as well; `exists` tells.
+    Needs msgspec: the extra `session-store[json]`.
+
+    >>> JsonCodec().encode({"sku": "A-1", "qty": 2})
+    b'{"sku":"A-1","qty":2}'
+    """
+
+    __slots__ = ("_decode", "_encode", "_errors")
+
+    def __init__(self) -> None:
+        try:
+            import msgspec
+        except ImportError as error:
+            raise ImportError("JsonCodec needs msgspec: pip install 'session-store[json]'") from error
+        self._encode = msgspec.json.Encoder().encode
+        self._decode = msgspec.json.Decoder().decode
+        self._errors = (msgspec.MsgspecError, ValueError, RecursionError)
+
+    def encode(self, value: Any, /) -> bytes:
+        """The JSON text of a value. O(size); it is read back once to compare."""
+        try:
+            data = self._encode(value)
+            if self._decode(data) == value:
+                return data
+        except (*self._errors, TypeError):
+            pass  # raised anew below: these errors may show the value
+        raise TypeError(f"value must be a JSON value (that reads back equal), got {type(value).__name__}")
+
+    def decode(self, data: bytes, /) -> Any:
+        """The value of a JSON text. O(size)."""
+        try:
+            return self._decode(data)
+        except self._errors:
+            pass  # raised anew below: these errors may show the value
+        raise ValueError("not a JSON text")
+
+    def __repr__(self) -> str:
+        return "JsonCodec()"

@@ -1,0 +1,166 @@
+"""Redis in the memory of a test: fakeredis, with contention and the passing of time on demand."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from typing import Any
+
+from fakeredis import FakeAsyncRedis, FakeAsyncRedisConnection, FakeRedis, FakeRedisConnection, FakeServer
+from fakeredis._core import Database
+from fakeredis._socket import AsyncFakeSocket, FakeSocket
+
+from session_store._core.numbers import Duration, to_milliseconds
+
+
+class _Database(Database):
+    """A database whose clock runs ahead by what the server was advanced."""
+
+    def __init__(self, server: InMemoryServer) -> None:
+        self._server = server
+        super().__init__(server.lock)
+
+    @property
+    def time(self) -> float:
+        return self._now + self._server.ahead
+
+    @time.setter
+    def time(self, now: float) -> None:
+        self._now = now
+
+
+class InMemoryServer(FakeServer):
+    """What clients in memory share; `InMemoryClient.server`."""
+
+    def __init__(self) -> None:
+        super().__init__(version=(7,))
+        self.ahead = 0.0  # seconds
+        self.changes: Counter[bytes] = Counter()  # by key, how many commits are yet to lose
+        self.dbs = defaultdict(lambda: _Database(self))
+
+
+class _ServerRules:
+    """Where a socket of fakeredis should behave like a server's, and the changes that are simulated."""
+
+    _lived: set[tuple[bytes, Database]]  # the watched keys that existed when they were watched
+
+    @classmethod
+    def govern(cls, socket: Any) -> Any:
+        """Puts a new socket of fakeredis under these rules."""
+        socket.__class__ = cls
+        socket._lived = set()  # noqa: SLF001  # its own class, one line above
+        return socket
+
+    def watch(self, *keys: Any) -> Any:
+        reply = super().watch(*keys)  # type: ignore[misc]  # the socket's
+        self._lived.update((key.key, self._db) for key in keys if key.key in self._db)  # type: ignore[attr-defined]  # the socket's
+        return reply
+
+    def _clear_watches(self) -> None:
+        self._lived.clear()
+        super()._clear_watches()  # type: ignore[misc]  # the socket's
+
+    def exec_(self) -> Any:
+        if self._queueing and not self._transaction_failed and self._loses():  # type: ignore[attr-defined]  # the socket's
+            self.notify_watch()  # type: ignore[attr-defined]  # the socket's
+        return super().exec_()  # type: ignore[misc]  # the socket's
+
+    def _loses(self) -> bool:
+        """Whether a watched key has expired, or was changed by simulation, which is then used up."""
+        changes = self._server.changes  # type: ignore[attr-defined]  # the socket's
+        changed = [key for key, _ in self._watches if changes[key]]  # type: ignore[attr-defined]  # the socket's
+        changes.subtract(changed)
+        return bool(changed) or any(key not in db for key, db in self._lived)
+
+    def time(self) -> list[bytes]:
+        seconds, microseconds = divmod(round(self._db.time * 1_000_000), 1_000_000)  # type: ignore[attr-defined]  # the socket's
+        return [b"%d" % seconds, b"%d" % microseconds]
+
+
+class _Socket(_ServerRules, FakeSocket):
+    pass
+
+
+class _AsyncSocket(_ServerRules, AsyncFakeSocket):
+    pass
+
+
+class _Connection(FakeRedisConnection):
+    def _connect(self) -> FakeSocket:
+        socket: FakeSocket = _Socket.govern(super()._connect())
+        return socket
+
+
+class _AsyncConnection(FakeAsyncRedisConnection):
+    async def _connect(self) -> None:
+        await super()._connect()
+        _AsyncSocket.govern(self._sock)
+
+
+class _InMemory:
+    """What the clients of both flavours add."""
+
+    server: InMemoryServer
+
+    def simulate_concurrent_change(self, key: str) -> None:
+        """The next commit that watches this key loses, as if another writer had changed it; value and TTL stay.
+
+        `key` is a full Redis key, from `Namespace.key`. Call it inside a closure, or before `with_cas` to make the first
+        attempt lose; called twice, it makes two attempts lose. No command is sent.
+        """
+        if not isinstance(key, str):
+            raise TypeError(f"key must be a str, as Namespace.key returns it, got {type(key).__name__}")
+        with self.server.lock:
+            self.server.changes[key.encode()] += 1
+
+    def advance(self, seconds: Duration) -> None:
+        """Let time pass for the server: every TTL and fence gets that much older. Seconds, or a timedelta."""
+        milliseconds = to_milliseconds(seconds, "seconds")
+        with self.server.lock:
+            self.server.ahead += milliseconds / 1000
+
+
+class InMemoryClient(_InMemory, FakeRedis):
+    """A `redis.Redis` on a server in memory: its own, unless it is given that of another client.
+
+    - `decode_responses`, `protocol`: as redis-py has them.
+    - `server`: that of another client, of either flavour.
+
+    >>> from session_store import InMemoryClient, SessionStore
+    >>> client = InMemoryClient()
+    >>> ns = SessionStore(client, prefix="shop", default_ttl=60).namespace("user-42")
+    >>> ns.set("step", "address")
+    True
+    >>> client.advance(61)
+    >>> ns.exists("step")
+    False
+    """
+
+    def __init__(
+        self, *, decode_responses: bool = False, protocol: int | None = None, server: InMemoryServer | None = None
+    ) -> None:
+        self.server = server or InMemoryServer()
+        self._options: dict[str, Any] = {"decode_responses": decode_responses}
+        if protocol is not None:
+            self._options["protocol"] = protocol
+        super().__init__(server=self.server, connection_class=_Connection, **self._options)
+
+    def sibling(self) -> InMemoryClient:
+        """Another client of the same server, with the same options and connections of its own."""
+        return type(self)(server=self.server, **self._options)
+
+
+class AsyncInMemoryClient(_InMemory, FakeAsyncRedis):  # type: ignore[misc]  # fakeredis and redis-py disagree on types
+    """A `redis.asyncio.Redis` on a server in memory; otherwise as `InMemoryClient`."""
+
+    def __init__(
+        self, *, decode_responses: bool = False, protocol: int | None = None, server: InMemoryServer | None = None
+    ) -> None:
+        self.server = server or InMemoryServer()
+        self._options: dict[str, Any] = {"decode_responses": decode_responses}
+        if protocol is not None:
+            self._options["protocol"] = protocol
+        super().__init__(server=self.server, connection_class=_AsyncConnection, **self._options)
+
+    def sibling(self) -> AsyncInMemoryClient:
+        """Another client of the same server, with the same options and connections of its own."""
+        return type(self)(server=self.server, **self._options)
