@@ -27,6 +27,7 @@ RULES = tuple(
         (r"\bAsync([A-Z])", r"\1"),
         (r"\b_async\b", "_sync"),
         (r"\bredis\.asyncio\b", "redis"),
+        (r"\baclose\b", "close"),
         (r"    >>> import asyncio\n", ""),
         (r"\basyncio\.run\((.*)\)", r"\1"),
     )

@@ -11,7 +11,10 @@ _SHOWN = 80  # characters of a refused value that a message shows
 
 def shorten(value: object) -> str:
     """The repr of a value, cut where it gets long."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except ValueError:  # an integer of thousands of digits
+        return f"a very long {type(value).__name__}"
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}... ({len(text)} characters)"
 
 

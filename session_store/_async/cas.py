@@ -101,7 +101,7 @@ class AsyncCommit(Generic[R, V]):
         self._committed = 0  # the attempt that has committed
         self._unanswered: Exception | None = None  # why the latest attempt had no answer
         self._at_stake = False  # a commit was sent, and may have been applied or may still be
-        self._by_source = False  # the server does not know our scripts
+        self._by_source = False  # the server has forgotten the script in the middle of an attempt
 
     async def run(self) -> R:
         """The result of the attempt that committed."""
@@ -168,8 +168,7 @@ class AsyncCommit(Generic[R, V]):
         keys, args = (self._index, *self._keys), (self._token, MOST_BYTES)
         replies = await connection.exchange_again(("WATCH", *self._keys), BEGIN.by_digest(keys, args))
         if isinstance(replies[1], NoScriptError):
-            self._by_source = True
-            replies[1:] = await connection.exchange(BEGIN.by_source(keys, args))
+            replies[1], _ = await connection.exchange(BEGIN.by_source(keys, args), APPLY.load())
         for reply in replies:
             if isinstance(reply, Exception):
                 raise reply

@@ -21,7 +21,7 @@ def to_milliseconds(value: Duration, argument: str) -> int:
         milliseconds = value * 1000
     else:
         raise TypeError(f"{argument} must be seconds (int or float) or a timedelta, got {shorten(value)}")
-    if math.isnan(milliseconds) or not 0.5 <= milliseconds <= _MAX_MS:
+    if not 0.5 <= milliseconds <= _MAX_MS:  # nor is NaN
         raise ValueError(f"{argument} must be from 1 millisecond to {_MAX_MS // 1000} seconds, got {shorten(value)}")
     return math.floor(milliseconds + 0.5)
 

@@ -26,5 +26,9 @@ class Script:
         """The command that runs it, and leaves it with the server."""
         return ("EVAL", self.source, len(keys), *keys, *args)
 
+    def load(self) -> tuple[object, ...]:
+        """The command that leaves it with the server."""
+        return ("SCRIPT", "LOAD", self.source)
+
 
 APPLY, BEGIN, PURGE, TOUCH = (Script(name) for name in ("apply", "begin", "purge", "touch"))

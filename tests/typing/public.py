@@ -1,0 +1,71 @@
+"""What type checkers are to infer; mypy checks this file, nothing runs it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import redis
+import redis.asyncio
+from typing_extensions import assert_type
+
+from session_store import (
+    AsyncCasSnapshot,
+    AsyncNamespace,
+    AsyncSessionStore,
+    CasOps,
+    CasSnapshot,
+    InMemoryClient,
+    JsonCodec,
+    Namespace,
+    SessionStore,
+)
+
+store = SessionStore(redis.Redis(), prefix="shop", default_ttl=60)
+assert_type(store, SessionStore[str])
+assert_type(store.namespaces(), Iterator[str])
+ns = store.namespace("u")
+assert_type(ns, Namespace[str])
+assert_type(ns.get("a"), str | None)
+assert_type(ns.hmget("a", ["f"]), list[str | None])
+assert_type(ns.hgetall("a"), dict[str, str])
+ns.set("a", 1)  # type: ignore[arg-type]  # text only
+ns.hset("a", "f")  # type: ignore[call-overload]  # neither a value nor a mapping
+SessionStore(redis.Redis(), prefix="shop")  # type: ignore[call-overload]  # there is no default TTL
+
+json_store = SessionStore(InMemoryClient(), prefix="shop", default_ttl=60, codec=JsonCodec())
+assert_type(json_store, SessionStore[Any])
+json_store.namespace("u").set("a", {"qty": 1})
+
+
+def checkout(snap: CasSnapshot, ops: CasOps) -> int:
+    """A bare CasSnapshot and CasOps are of str."""
+    assert_type(snap.hgetall("basket"), dict[str, str])
+    ops.set("total", "1")
+    return 1
+
+
+assert_type(ns.with_cas("basket", checkout), int)
+assert_type(ns.with_cas(["basket", "total"], lambda snap, ops: snap.get("total")), str | None)
+
+
+def handler(session: Namespace) -> None:
+    """A bare Namespace is one of str."""
+    assert_type(session.get("a"), str | None)
+
+
+handler(ns)
+
+
+async def asynchronously(session: AsyncNamespace) -> None:
+    """The async flavour has the same types, awaited."""
+    async_store = AsyncSessionStore(redis.asyncio.Redis(), prefix="shop", default_ttl=60)
+    assert_type(async_store, AsyncSessionStore[str])
+    assert_type(async_store.namespaces(), AsyncIterator[str])
+    assert_type(await session.get("a"), str | None)
+
+    async def fn(snap: AsyncCasSnapshot, ops: CasOps) -> str | None:
+        return await snap.get("a")
+
+    assert_type(await session.with_cas("a", fn), str | None)
+    await session.with_cas("a", checkout)  # type: ignore[arg-type]  # a closure of the wrong flavour

@@ -1,0 +1,183 @@
+"""The decisions that need no server."""
+
+from __future__ import annotations
+
+import multiprocessing
+import re
+import subprocess
+import sys
+from datetime import timedelta
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from session_store import CasPolicy, InvalidNameError
+from session_store._core import tokens
+from session_store._core.names import KeySpace, base_pattern, slot_key
+from session_store._core.numbers import to_milliseconds
+
+ALLOWED = "ab~*?[]^\\\u0301é-"  # what could confuse a key or a pattern, as far as it may stand in a name
+NASTY = st.text(st.sampled_from(ALLOWED), min_size=1, max_size=4)
+SLOTS = st.text(st.sampled_from(ALLOWED + ":"), min_size=1, max_size=4)
+PARTS = st.tuples(st.sampled_from(["a", "a-", "b"]), NASTY, SLOTS, st.booleans())
+
+
+def key_of(prefix: str, namespace: str, slot: str, hash_tags: bool) -> bytes | None:
+    try:
+        return slot_key(KeySpace(prefix, hash_tags=hash_tags).base(namespace), slot)
+    except InvalidNameError:
+        return None
+
+
+@given(PARTS, PARTS)
+def test_no_two_triples_share_a_key(one: tuple[str, str, str, bool], other: tuple[str, str, str, bool]) -> None:
+    key = key_of(*one)
+    assume(key is not None and one[:3] != other[:3])
+    assert key != key_of(*other)
+
+
+@given(PARTS)
+def test_no_slot_is_a_key_of_ours(parts: tuple[str, str, str, bool]) -> None:
+    """Index and turn keys begin with a tilde where a slot does not."""
+    key = key_of(*parts)
+    assume(key is not None)
+    base = KeySpace(parts[0], hash_tags=parts[3]).base(parts[1]).encode()
+    assert not key[len(base) :].startswith(b"~")
+
+
+@given(PARTS)
+def test_an_index_names_its_namespace(parts: tuple[str, str, str, bool]) -> None:
+    prefix, namespace, _, hash_tags = parts
+    key = key_of(*parts)
+    assume(key is not None)
+    space = KeySpace(prefix, hash_tags=hash_tags)
+    assert space.namespace_of_index(space.base(namespace).encode() + b"~index") == namespace
+    assert space.namespace_of_index(key) is None
+    assert KeySpace(prefix, hash_tags=not hash_tags).namespace_of_index(key) is None
+
+
+def test_glob_characters_match_only_themselves() -> None:
+    assert base_pattern("shop:a*?[b]^\\c:") == b"shop:a\\*\\?\\[b\\]\\^\\\\c:*"
+
+
+@pytest.mark.parametrize(
+    ("given_", "milliseconds"),
+    [
+        (1, 1000),
+        (0.001, 1),
+        (0.0005, 1),
+        (0.0015, 2),
+        (0.1 + 0.2, 300),
+        (timedelta(milliseconds=1), 1),
+        (timedelta(microseconds=500), 1),
+        (timedelta(days=30), 2_592_000_000),
+        (10**12, 10**15),
+    ],
+)
+def test_durations_are_whole_milliseconds(given_: float | timedelta, milliseconds: int) -> None:
+    assert to_milliseconds(given_, "ttl") == milliseconds
+
+
+def test_backoff_is_jittered_doubles_and_is_capped() -> None:
+    """The random source is an argument, so nothing sleeps here."""
+    policy = CasPolicy(backoff_base=0.004, backoff_cap=0.25)
+    bounds = []
+
+    def highest(low: float, high: float) -> float:
+        bounds.append((low, high))
+        return high
+
+    assert [policy.delay(retry, highest) for retry in (1, 2, 3, 7, 8, 5000)] == [0.004, 0.008, 0.016, 0.25, 0.25, 0.25]
+    assert {low for low, _ in bounds} == {0}
+    assert len({policy.delay(3) for _ in range(50)}) > 10
+    assert all(0 <= policy.delay(3) <= 0.016 for _ in range(50))
+
+
+@pytest.mark.parametrize("field", ["backoff_base", "backoff_cap"])
+def test_a_policy_checks_its_durations(field: str) -> None:
+    with pytest.raises(ValueError, match=f"{field} must be"):
+        CasPolicy(**{field: -1})
+
+
+def test_a_policy_reads_well_and_is_a_value() -> None:
+    assert repr(CasPolicy()) == "CasPolicy(max_retries=3, backoff_base=0.004, backoff_cap=0.25)"
+    assert CasPolicy() == CasPolicy(max_retries=3)
+    assert len({CasPolicy(), CasPolicy(max_retries=4)}) == 2
+
+
+def test_a_token_has_the_form_that_the_scripts_expect() -> None:
+    writer = tokens.take_writer()
+    one, other = tokens.new_token(writer), tokens.new_token(writer)
+    assert re.fullmatch(rb"[A-Za-z0-9+/]{8}\.[0-9a-f]{8}[A-Za-z0-9+/]{8}", one)
+    assert one != other
+    assert one.partition(b".")[0] == other.partition(b".")[0] == writer
+    tokens.give_back(writer)
+
+
+def test_a_writer_has_one_call_under_way() -> None:
+    """Writers serve again when their call has been answered, and only then."""
+    writers = [tokens.take_writer() for _ in range(3)]
+    assert len(set(writers)) == 3
+    tokens.give_back(writers[1])
+    assert tokens.take_writer() == writers[1]
+    for writer in writers:
+        tokens.give_back(writer)
+
+
+def _writers_after_a_fork(queue: multiprocessing.Queue) -> None:
+    queue.put([tokens.take_writer() for _ in range(2)])
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded, use of fork:DeprecationWarning")  # meant here
+def test_a_forked_process_is_another_writer() -> None:
+    writer = tokens.take_writer()
+    tokens.give_back(writer)
+    context = multiprocessing.get_context("fork")
+    queue = context.Queue()
+    process = context.Process(target=_writers_after_a_fork, args=(queue,))
+    process.start()
+    taken = queue.get(timeout=30)
+    process.join(30)
+    assert writer not in taken
+    assert tokens.take_writer() == writer
+    tokens.give_back(writer)
+
+
+LIGHT = """
+import sys
+import session_store
+session_store.SessionStore
+heavy = {"fakeredis", "hypothesis", "structlog", "msgspec", "pytest", "lupa"}
+print(sorted(heavy & {name.partition(".")[0] for name in sys.modules}))
+session_store.InMemoryClient
+print(sorted({"fakeredis"} & set(sys.modules)))
+"""
+
+
+def test_importing_loads_nothing_heavy() -> None:
+    """Neither test tools nor codecs nor structlog, before they are asked for."""
+    run = subprocess.run([sys.executable, "-c", LIGHT], capture_output=True, text=True, check=True)
+    assert run.stdout.splitlines() == ["[]", "['fakeredis']"]
+
+
+@pytest.mark.parametrize(
+    ("missing", "code", "message"),
+    [
+        ("msgspec", "session_store.JsonCodec()", "session-store[json]"),
+        ("fakeredis", "session_store.InMemoryClient()", "session-store[testing]"),
+    ],
+)
+def test_a_missing_extra_says_what_to_install(missing: str, code: str, message: str) -> None:
+    script = f"import sys; sys.modules[{missing!r}] = None; import session_store; {code}"
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert message in run.stderr.splitlines()[-1]
+    assert run.stderr.splitlines()[-1].startswith("ImportError")
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    import session_store
+
+    with pytest.raises(AttributeError, match="no attribute 'Namespaces'"):
+        session_store.Namespaces  # type: ignore[attr-defined]  # noqa: B018  # that is the test
+    assert all(getattr(session_store, name) for name in session_store.__all__)

@@ -1,0 +1,164 @@
+"""What the clients in memory add, and where they behave like a server and fakeredis does not."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import redis
+
+from session_store import (
+    AsyncInMemoryClient,
+    AsyncSessionStore,
+    CasContentionError,
+    InMemoryClient,
+    Namespace,
+    SessionStore,
+)
+
+
+@pytest.fixture
+def client() -> Any:
+    return InMemoryClient()
+
+
+@pytest.fixture
+def ns(client: InMemoryClient) -> Namespace:
+    return SessionStore(client, prefix="shop", default_ttl=60).namespace("u")
+
+
+def counting(calls: list[int], act: Any = lambda: None) -> Any:
+    def fn(snap: Any, ops: Any) -> None:
+        calls.append(1)
+        act()
+        ops.hset("basket", "f", str(len(calls)))
+
+    return fn
+
+
+def test_a_change_simulated_before_makes_the_first_attempt_lose(client: InMemoryClient, ns: Namespace) -> None:
+    """As if another writer had changed the key; value and TTL stay."""
+    ns.hset("basket", "f", "0", ttl=30)
+    client.simulate_concurrent_change(ns.key("basket"))
+    assert ns.hget("basket", "f") == "0"
+    assert ns.ttl("basket") <= 30
+    calls: list[int] = []
+    ns.with_cas("basket", counting(calls))
+    assert len(calls) == 2
+    ns.with_cas("basket", counting(calls))
+    assert len(calls) == 3
+
+
+def test_a_change_simulated_inside_makes_that_attempt_lose(client: InMemoryClient, ns: Namespace) -> None:
+    calls: list[int] = []
+
+    def once() -> None:
+        if len(calls) == 1:
+            client.simulate_concurrent_change(ns.key("basket"))
+
+    ns.with_cas("basket", counting(calls, once))
+    assert len(calls) == 2
+
+
+def test_two_changes_make_two_attempts_lose(client: InMemoryClient, ns: Namespace) -> None:
+    calls: list[int] = []
+    client.simulate_concurrent_change(ns.key("basket"))
+    client.simulate_concurrent_change(ns.key("basket"))
+    with pytest.raises(CasContentionError):
+        ns.with_cas("basket", counting(calls), max_retries=1)
+    ns.with_cas("basket", counting(calls), max_retries=0)
+    assert len(calls) == 3
+
+
+def test_changes_of_several_watched_keys_are_used_up_together(client: InMemoryClient, ns: Namespace) -> None:
+    calls: list[int] = []
+    client.simulate_concurrent_change(ns.key("basket"))
+    client.simulate_concurrent_change(ns.key("total"))
+    ns.with_cas(["basket", "total"], counting(calls))
+    assert len(calls) == 2
+
+
+def test_a_change_of_an_unwatched_key_waits_for_its_commit(client: InMemoryClient, ns: Namespace) -> None:
+    """Closures that raise and plain transactions without it do not use it up."""
+    calls: list[int] = []
+    client.simulate_concurrent_change(ns.key("basket"))
+    ns.with_cas("other", counting(calls))
+    with pytest.raises(ZeroDivisionError):
+        ns.with_cas("basket", counting(calls, lambda: 1 / 0))
+    client.pipeline(transaction=True).set("x", "1").execute()
+    assert len(calls) == 2
+    ns.with_cas("basket", counting(calls))
+    assert len(calls) == 4
+
+
+def test_a_transaction_that_fails_to_queue_uses_no_change_up(client: InMemoryClient) -> None:
+    client.simulate_concurrent_change("a")
+    with client.pipeline(transaction=True) as pipeline:
+        pipeline.watch("a")
+        pipeline.multi()
+        pipeline.execute_command("NO-SUCH-COMMAND")
+        with pytest.raises(redis.ResponseError):
+            pipeline.execute()
+    with client.pipeline(transaction=True) as pipeline:
+        pipeline.watch("a")
+        pipeline.multi()
+        pipeline.get("a")
+        with pytest.raises(redis.WatchError):
+            pipeline.execute()
+
+
+@pytest.mark.parametrize("key", [b"a", None, 1])
+def test_a_key_is_a_str(client: InMemoryClient, key: Any) -> None:
+    with pytest.raises(TypeError, match=r"as Namespace\.key returns it"):
+        client.simulate_concurrent_change(key)
+
+
+def test_advance_ages_everything(client: InMemoryClient, ns: Namespace) -> None:
+    """TTLs, fences, and keys of others; the server's clock runs along."""
+    before = client.time()[0]
+    ns.set("a", "1")
+    client.set("foreign", "1", px=50_000)
+    client.advance(20.5)
+    assert ns.ttl("a") == pytest.approx(39.5, abs=2)
+    assert client.pttl("foreign") == pytest.approx(29_500, abs=2000)
+    client.advance(timedelta(seconds=30))
+    assert client.keys("*") == [b"shop:u:a", b"shop:u:~index"] or set(client.keys("*")) == {
+        b"shop:u:a",
+        b"shop:u:~index",
+    }
+    client.advance(30)
+    assert client.dbsize() == 0
+    assert client.time()[0] - before >= 80
+
+
+@pytest.mark.parametrize("seconds", [0, -1, float("nan"), "1", True])
+def test_time_only_advances(client: InMemoryClient, seconds: Any) -> None:
+    with pytest.raises((TypeError, ValueError), match="seconds must be"):
+        client.advance(seconds)
+
+
+def test_a_sibling_shares_the_server_and_nothing_else() -> None:
+    client = InMemoryClient(decode_responses=True, protocol=3)
+    sibling = client.sibling()
+    assert type(sibling) is InMemoryClient
+    assert sibling.connection_pool is not client.connection_pool
+    client.set("a", "1", ex=60)
+    assert sibling.get("a") == "1"
+    sibling.advance(61)
+    assert client.get("a") is None
+    assert InMemoryClient().get("a") is None
+
+
+async def test_both_flavours_can_share_a_server() -> None:
+    client = InMemoryClient()
+    other = AsyncInMemoryClient(server=client.server)
+    sibling = other.sibling()
+    ns = SessionStore(client, prefix="shop", default_ttl=60).namespace("u")
+    for each in (other, sibling):
+        other_ns = AsyncSessionStore(each, prefix="shop", default_ttl=60).namespace("u")
+        ns.set("a", "1")
+        assert await other_ns.get("a") == "1"
+        assert await other_ns.purge() == 1
+        assert ns.get("a") is None
+        await each.aclose()
