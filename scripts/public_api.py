@@ -6,8 +6,10 @@ python scripts/public_api.py --check    compares it, and shows what differs
 
 from __future__ import annotations
 
+import builtins
 import difflib
 import inspect
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,7 +24,8 @@ def describe(name: str, thing: object) -> str:
     if isinstance(thing, property):
         return f"{name}: property"
     kind = "async " if inspect.iscoroutinefunction(thing) or inspect.isasyncgenfunction(thing) else ""
-    return f"{kind}{name}{inspect.signature(thing)}"  # type: ignore[arg-type]  # callables are what is left
+    signature = str(inspect.signature(thing))  # type: ignore[arg-type]  # callables are what is left
+    return f"{kind}{name}{re.sub(' at 0x[0-9a-f]+', '', signature)}"
 
 
 def members(public: type) -> Iterator[str]:
@@ -41,7 +44,10 @@ def lines() -> Iterator[str]:
     """The whole public API."""
     for name in sorted(session_store.__all__):
         public = getattr(session_store, name)
-        yield f"{name}({', '.join(base.__name__ for base in public.__mro__[1:-1] if not base.__name__.startswith('_'))})"
+        bases = [
+            base.__name__ for base in public.__mro__[1:-1] if base.__name__ in (*session_store.__all__, *dir(builtins))
+        ]
+        yield f"{name}({', '.join(bases)})"
         yield from members(public)
 
 

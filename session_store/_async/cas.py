@@ -31,7 +31,8 @@ _NO_ANSWER = (ConnectionError, TimeoutError)
 class AsyncCasSnapshot(Ended, AsyncReads[V]):
     """What a closure reads: the watched slots as they were when the attempt began, other slots as they are.
 
-    The watched slots cost no round trip, unless they were over 64 KB; others cost one each.
+    The watched slots cost no round trip, unless they were large (over 64 KB, or a hash over 256 fields that Redis does
+    not keep packed); large and other slots cost one for each read.
     """
 
     __slots__ = ("_connection", "_contents", "_make")
@@ -153,6 +154,8 @@ class AsyncCommit(Generic[R, V]):
                     raise
                 self._unanswered = error
                 return _Outcome.UNANSWERED
+            if beginning.committed is not None or beginning.fenced:
+                await connection.unwatch()
             if beginning.committed is not None:
                 self._committed = beginning.committed
                 return _Outcome.COMMITTED

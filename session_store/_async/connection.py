@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NoReturn
 
+from hiredis import pack_command
 from redis.client import NEVER_DECODE
 from redis.exceptions import ConnectionError, NoScriptError, ResponseError, TimeoutError
 
@@ -66,7 +67,7 @@ class AsyncPinnedConnection:
             if self._given_back:
                 raise RuntimeError("snap and ops end with the closure that they were given to")
             self._settled = False
-            await self._connection.send_packed_command(self._connection.pack_commands(commands))
+            await self._connection.send_packed_command([b"".join(map(pack_command, commands))])
             return [await self._reply() for _ in commands]
 
     async def _reply(self) -> Any:

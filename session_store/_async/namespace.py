@@ -30,8 +30,9 @@ class AsyncNamespace(AsyncReads[V]):
 
     A slot is a string, a hash or a counter, and comes into being by being written. Every write sets the slot's TTL, to
     `ttl` (seconds as int or float, or a timedelta) where one is given and to the store's default elsewhere; reads
-    leave it alone. Every write is one script call and one round trip, applied all or not at all, and applied once even
-    when the client sends it again after a lost reply.
+    leave it alone. Every write is one script call and one round trip, applied all or not at all. When the client sends
+    it again after a lost reply, it is recognised for 10 minutes (as long as nobody purges the namespace), applied once
+    all the same, and answered as it was the first time.
 
     Beside what is named at each method, all raise `InvalidNameError`, `TypeError` and `ValueError` for bad arguments
     before anything is sent; writes raise `WrongTypeError` for a slot of the other type and `NamespacePurgedError`
@@ -148,7 +149,8 @@ class AsyncNamespace(AsyncReads[V]):
         """Allocate the next id (or a block of `amount` ids, of which it returns the last); the first is 1.
 
         No id comes twice while anything in the namespace lives, even when the counter's own key has expired, was
-        evicted or deleted by another program: the index remembers it. `delete` and `purge` begin anew. A slot that
+        evicted or deleted by another program: the index remembers it (were both evicted, it would begin anew, as it
+        does after `delete` and `purge`). A slot that
         holds no integer is a `WrongTypeError`; passing 64 bits is redis-py's `ResponseError`. One script call (HMGET,
         TYPE, GET, SET PX, INCRBY, GET, HSET, PTTL), 1 round trip, O(1).
         """
@@ -251,7 +253,7 @@ class AsyncNamespace(AsyncReads[V]):
         Raises `CasContentionError` when every attempt lost, `CommitUnknownError` when a reply was lost and the server
         stays away, `NestedCasError` inside a closure of the same namespace, `TypeError` for a closure of the wrong
         flavour. 2 round trips an attempt (WATCH and a script; MULTI, a script, EXEC), on a connection of its own; a
-        watched slot over 64 KB is read when asked for. Logs `session-store: cas-contention-retry`,
+        large slot (see `CasSnapshot`) is read when asked for. Logs `session-store: cas-contention-retry`,
         `cas-contention-exhausted`, `cas-commit-unknown`.
         """
         return await cas.AsyncCommit(

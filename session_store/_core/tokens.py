@@ -8,11 +8,11 @@ a new one. Few writers thus serve many calls, and no other call can push a recor
 from __future__ import annotations
 
 import os
-import time
 from binascii import b2a_base64
 
 _idle: list[bytes] = []
-os.register_at_fork(after_in_child=_idle.clear)  # two processes must not be the same writer
+if hasattr(os, "register_at_fork"):  # pragma: no branch  # where processes fork, two must not be the same writer
+    os.register_at_fork(after_in_child=_idle.clear)
 
 
 def _random() -> bytes:
@@ -34,4 +34,4 @@ def give_back(writer: bytes) -> None:
 
 def new_token(writer: bytes) -> bytes:
     """The token of a new call, in the form that the scripts' prelude describes."""
-    return b"%b.%08x%b" % (writer, int(time.time()), _random())
+    return b"%b.%b" % (writer, _random())

@@ -6,11 +6,13 @@ import inspect
 import threading
 import time
 from collections.abc import Callable
+from types import FunctionType
 from typing import Any
 
 import redis
 
 Lock = threading.Lock
+_NOT_PLAIN = inspect.CO_COROUTINE | inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
 sleep = time.sleep
 
 
@@ -23,6 +25,8 @@ def check_closure(fn: Callable[..., Any]) -> None:
     """A closure of this flavour is a plain function."""
     if not callable(fn):
         raise TypeError(f"fn must be a function: def fn(snap, ops), got {type(fn).__name__}")
+    if isinstance(fn, FunctionType) and not fn.__code__.co_flags & _NOT_PLAIN:
+        return  # the usual case, decided fast
     for part in (fn, type(fn).__call__):
         if inspect.iscoroutinefunction(part) or inspect.isasyncgenfunction(part) or inspect.isgeneratorfunction(part):
             raise TypeError("fn must be a plain function: def fn(snap, ops), neither async nor a generator")

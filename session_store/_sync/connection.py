@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Any, NoReturn
 
+from hiredis import pack_command
 from redis.client import NEVER_DECODE
 from redis.exceptions import ConnectionError, NoScriptError, ResponseError, TimeoutError
 
@@ -67,7 +68,7 @@ class PinnedConnection:
             if self._given_back:
                 raise RuntimeError("snap and ops end with the closure that they were given to")
             self._settled = False
-            self._connection.send_packed_command(self._connection.pack_commands(commands))
+            self._connection.send_packed_command([b"".join(map(pack_command, commands))])
             return [self._reply() for _ in commands]
 
     def _reply(self) -> Any:

@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, Generic
+from collections.abc import Callable, Iterable
+from typing import Any, Generic, TypeVar
 
 from session_store._core.names import encode_field, slot_key
 from session_store._core.operations import Operations
 from session_store.codecs import V
 from session_store.errors import CodecError
+
+T = TypeVar("T")
 
 
 class Reads(Generic[V]):
@@ -28,26 +30,19 @@ class Reads(Generic[V]):
     def _key(self, slot: str) -> bytes:
         return slot_key(self._make.base, slot)
 
-    def _value(self, data: bytes | None, key: bytes) -> V | None:
-        if data is None:
-            return None
+    def _decoded(self, key: bytes, build: Callable[[Callable[[bytes], V]], T]) -> T:
+        """What `build` makes of a reply with the codec's `decode`."""
         try:
-            return self._make.codec.decode(data)
+            return build(self._make.codec.decode)
         except ValueError:
-            pass  # raised anew below: this error may carry the value
-        raise CodecError(key.decode())
-
-    def _field(self, data: bytes, key: bytes) -> str:
-        try:
-            return data.decode()
-        except ValueError:
-            pass  # raised anew below: this error carries the field
+            pass  # raised anew below: this error may carry what was read
         raise CodecError(key.decode())
 
     def get(self, slot: str) -> V | None:
         """The value of a string slot, None when there is no such slot. GET, O(length)."""
         key = self._key(slot)
-        return self._value(self._read("GET", key), key)
+        value = self._read("GET", key)
+        return None if value is None else self._decoded(key, lambda decode: decode(value))
 
     def exists(self, slot: str) -> bool:
         """Whether a slot lives, whatever it holds. EXISTS, O(1)."""
@@ -56,7 +51,8 @@ class Reads(Generic[V]):
     def hget(self, slot: str, field: str) -> V | None:
         """The value of one field of a hash slot, None when there is no such slot or field. HGET, O(1)."""
         key = self._key(slot)
-        return self._value(self._read("HGET", key, encode_field(field)), key)
+        value = self._read("HGET", key, encode_field(field))
+        return None if value is None else self._decoded(key, lambda decode: decode(value))
 
     def hmget(self, slot: str, fields: Iterable[str]) -> list[V | None]:
         """The values of some fields of a hash slot, in their order. HMGET, O(fields); nothing is sent for none."""
@@ -65,18 +61,19 @@ class Reads(Generic[V]):
             raise TypeError("fields must be an iterable of field names, not one string")
         names = [encode_field(field) for field in fields]
         values = self._read("HMGET", key, *names) if names else []
-        return [self._value(value, key) for value in values]
+        return self._decoded(key, lambda decode: [None if value is None else decode(value) for value in values])
 
     def hgetall(self, slot: str) -> dict[str, V]:
         """All fields of a hash slot and their values, empty when there is no such slot. HGETALL, O(fields)."""
         key = self._key(slot)
         fields: dict[bytes, bytes] = self._read("HGETALL", key)
-        return {self._field(field, key): self._value(value, key) for field, value in fields.items()}  # type: ignore[misc]  # a field's value is never None
+        return self._decoded(key, lambda decode: {field.decode(): decode(value) for field, value in fields.items()})
 
     def hkeys(self, slot: str) -> list[str]:
         """The fields of a hash slot, in no order. HKEYS, O(fields)."""
         key = self._key(slot)
-        return [self._field(field, key) for field in self._read("HKEYS", key)]
+        fields: list[bytes] = self._read("HKEYS", key)
+        return self._decoded(key, lambda _: [field.decode() for field in fields])
 
     def hlen(self, slot: str) -> int:
         """How many fields a hash slot has, 0 when there is no such slot. HLEN, O(1)."""

@@ -18,10 +18,17 @@
 --           ERR .. would overflow   refused: the sum is not a signed 64-bit integer
 
 local TOKEN, ATTEMPT = ARGV[1], ARGV[2]
-local TYPES = {set = 'string', incr = 'string', hset = 'hash', hdel = 'hash', hincrby = 'hash'}
 
-local indexed = {}   -- key: its field of the index before this call, false when there is none
-local entries = {}   -- key: its field of the index after it; false removes it
+-- One read of the index: the fence, the records, and what it says of each slot. entries[n] belongs to KEYS[n]; '' when
+-- the slot is just named, a number for a counter, false when it is not named.
+local slots = {}
+for number = 2, #KEYS do slots[number - 1] = sub(KEYS[number], SLOT_BEGINS) end
+local entries = call('HMGET', INDEX, '~fence', '~commits', unpack(slots))
+local fence, commits = table.remove(entries, 1), entries[1]
+
+if fence and now_ms() < tonumber(fence) then return {1} end
+local answer = commits and recall(commits, TOKEN)
+if answer then return {0, answer} end
 
 -- Decimal integers as Redis writes them, compared as such: a Lua number is exact to 2^53 only.
 local function less(a, b)
@@ -37,29 +44,23 @@ local function is_integer(text)
 end
 
 -- What a counter goes on from: its value or, when that is behind, the last one that the index remembers.
-local function base_of(key)
-  local value, last = call('GET', key), indexed[key]
+local function base_of(number)
+  local value, last = call('GET', KEYS[number]), entries[number]
   if last and last ~= '' and (not value or (is_integer(value) and less(value, last))) then return last end
   return value or '0'
 end
 
--- Why an operation cannot be done on a key of this type: nil, or the reply that refuses it.
-local function refusal(number, verb, key, kind, first)
-  if verb == 'delete' then return nil end
-  if kind ~= 'none' and kind ~= TYPES[verb] then return {2, number} end
-  if verb ~= 'incr' and verb ~= 'hincrby' then return nil end
-  local amount, limit, field = ARGV[first], ARGV[first + 1], ARGV[first + 2]
-  local value = verb == 'incr' and base_of(key) or call('HGET', key, field) or '0'
-  if not is_integer(value) then return {2, number} end
+-- Why an amount cannot be added: nil, or the reply that refuses it.
+local function sum_refused(operation, value, amount, limit)
+  if not is_integer(value) then return {2, operation} end
   local overflows
   if sub(amount, 1, 1) == '-' then overflows = less(value, limit) else overflows = less(limit, value) end
   return overflows and redis.error_reply('ERR increment or decrement would overflow') or nil
 end
 
--- Does an operation. The answer, and what the index is to say of the key: nil when nothing was changed.
-local function perform(verb, key, ttl, first, last)
-  local entry = entries[key]
-  if entry == nil then entry = indexed[key] end
+-- Does an operation. Its answer, and what the index is to say of the slot; nothing when nothing was changed.
+local function perform(verb, number, ttl, first, last)
+  local key, entry = KEYS[number], entries[number]
   if verb == 'hset' then
     local added = call_in_chunks('HSET', key, ARGV, first, last)
     call('PEXPIRE', key, ttl)
@@ -87,42 +88,65 @@ local function perform(verb, key, ttl, first, last)
     call('PEXPIRE', key, ttl)
     return call('HGET', key, ARGV[last]), entry or ''
   end
-  call('SET', key, base_of(key), 'PX', ttl)
+  call('SET', key, base_of(number), 'PX', ttl)
   call('INCRBY', key, ARGV[first])
   local value = call('GET', key)
   return value, value
 end
 
--- One read of the index: fence, records, and the entries of the slots at hand.
-local slots = {}
-for number = 2, #KEYS do slots[number - 1] = sub(KEYS[number], SLOT_BEGINS) end
-local found = call('HMGET', INDEX, '~fence', '~commits', unpack(slots))
-for number = 2, #KEYS do indexed[KEYS[number]] = found[number + 1] end
+-- Whether the operations before this place leave a hash without a field, and so no key.
+local function emptied(number, place)
+  local fields, at = {}, 3
+  if call('TYPE', KEYS[number]).ok == 'hash' then
+    for _, field in ipairs(call('HKEYS', KEYS[number])) do fields[field] = true end
+  end
+  while at < place do
+    local verb, last = ARGV[at], at + 3 + ARGV[at + 3]
+    if tonumber(ARGV[at + 1]) == number then
+      if verb == 'delete' then fields = {} end
+      if verb == 'hset' then for n = at + 4, last, 2 do fields[ARGV[n]] = true end end
+      if verb == 'hdel' then for n = at + 4, last do fields[ARGV[n]] = nil end end
+    end
+    at = last + 1
+  end
+  return next(fields) == nil
+end
 
-if found[1] and now_ms() < tonumber(found[1]) then return {1} end
-local answer = found[2] and recall(found[2], TOKEN)
-if answer then return {0, answer} end
-
--- Can every operation succeed, each after the ones before it?
+-- Can every operation succeed, each after the ones before it? types[n] is that of KEYS[n] by then.
 local types = {}
-local at, number = 3, 1
+local at, operation = 3, 1
 while ARGV[at] do
-  local verb, key = ARGV[at], KEYS[tonumber(ARGV[at + 1])]
-  local kind = types[key] or call('TYPE', key).ok
-  local refused = refusal(number, verb, key, kind, at + 4)
-  if refused then return refused end
-  types[key] = verb == 'delete' and 'none' or verb == 'hdel' and kind or TYPES[verb]
-  at, number = at + 4 + ARGV[at + 3], number + 1
+  local verb, number = ARGV[at], tonumber(ARGV[at + 1])
+  local kind = types[number] or call('TYPE', KEYS[number]).ok
+  if verb == 'delete' then
+    types[number] = 'none'
+  else
+    local wanted = (verb == 'set' or verb == 'incr') and 'string' or 'hash'
+    if kind ~= 'none' and kind ~= wanted and not (kind == 'hash' and emptied(number, at)) then return {2, operation} end
+    local refused
+    if verb == 'incr' then
+      refused = sum_refused(operation, base_of(number), ARGV[at + 4], ARGV[at + 5])
+    elseif verb == 'hincrby' then
+      refused = sum_refused(operation, call('HGET', KEYS[number], ARGV[at + 6]) or '0', ARGV[at + 4], ARGV[at + 5])
+    end
+    if refused then return refused end
+    types[number] = verb == 'hdel' and kind or wanted
+  end
+  at, operation = at + 4 + ARGV[at + 3], operation + 1
 end
 
 local longest, entry = ATTEMPT == '0' and RECORD_AGE * 1000 or 0
+local changed = {}
 at = 3
 while ARGV[at] do
-  local key, ttl, last = KEYS[tonumber(ARGV[at + 1])], tonumber(ARGV[at + 2]), at + 3 + ARGV[at + 3]
-  answer, entry = perform(ARGV[at], key, ttl, at + 4, last)
+  local number, ttl, last = tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2]), at + 3 + ARGV[at + 3]
+  answer, entry = perform(ARGV[at], number, ttl, at + 4, last)
   if entry ~= nil then
-    entries[key] = entry
-    longest = math.max(longest, ttl)
+    if entry ~= entries[number] then
+      entries[number] = entry
+      changed[slots[number - 1]] = entry
+    end
+    if ttl > longest then longest = ttl end
   end
   at = last + 1
 end
@@ -130,16 +154,16 @@ end
 -- A call that changed nothing leaves no record: nothing of it can be done twice.
 if ATTEMPT ~= '' then answer = ATTEMPT end
 if longest > 0 then
-  local named, gone = {'~commits', remember(found[2], TOKEN, answer)}, {}
-  for key, after in pairs(entries) do
-    if after == false then
-      gone[#gone + 1] = sub(key, SLOT_BEGINS)
-    elseif after ~= indexed[key] then
-      named[#named + 1] = sub(key, SLOT_BEGINS)
-      named[#named + 1] = after
+  local fields, gone = {'~commits', remember(commits, TOKEN, answer)}, {}
+  for slot, after in pairs(changed) do
+    if after then
+      fields[#fields + 1] = slot
+      fields[#fields + 1] = after
+    else
+      gone[#gone + 1] = slot
     end
   end
-  call_in_chunks('HSET', INDEX, named, 1, #named)
+  call_in_chunks('HSET', INDEX, fields, 1, #fields)
   if gone[1] then call_in_chunks('HDEL', INDEX, gone, 1, #gone) end
   index_lives_for(longest)
 end

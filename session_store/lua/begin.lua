@@ -11,7 +11,10 @@
 local TOKEN, MOST_BYTES = ARGV[1], tonumber(ARGV[2])
 local MOST_FIELDS = 256
 
+-- A hash's fields and values, nil when it is too large. One that Redis keeps packed is small, by the server's settings.
 local function small_hash(key)
+  local encoding = redis.pcall('OBJECT', 'ENCODING', key)
+  if encoding == 'listpack' or encoding == 'ziplist' then return call('HGETALL', key) end
   if call('HLEN', key) > MOST_FIELDS then return nil end
   local bytes = 0
   for _, field in ipairs(call('HKEYS', key)) do

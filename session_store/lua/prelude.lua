@@ -1,8 +1,8 @@
 -- The rules of a namespace, put before the body of every script: fence, token, index, TTL.
 --
 -- KEYS[1]   <prefix>:<namespace>:~index   hash: a field per slot ('' or, for a counter, its last value);
---           ~commits: the latest commit of each writer, oldest first, as records <token>=<answer>;
---                     where a token is <writer>.<seconds since the epoch, 8 hexadecimal digits><call>
+--           ~commits: the latest commit of each writer, oldest first, as records
+--                     <writer>.<call>=<answer>@<seconds since the epoch, hexadecimal>;
 --           ~fence:   when the fence ends, in milliseconds since the epoch
 -- KEYS[2..] <prefix>:<namespace>:<slot>   string or hash: what the application stores
 --
@@ -31,21 +31,19 @@ end
 -- The answer recorded under a token, or nil.
 local function recall(commits, token)
   local from = find(commits, token .. '=', 1, true)
-  return from and match(commits, '^=([^;]*)', from + #token)
+  return from and match(commits, '^=([^@]*)', from + #token)
 end
 
 -- The records with a new one in place of the same writer's last, and without those that are too old.
 local function remember(commits, token, answer)
-  local record = token .. '=' .. answer .. ';'
+  local now = call('TIME')[1]
+  local record = string.format('%s=%s@%x;', token, answer, now)
   if not commits then return record end
-  local dot = find(token, '.', 1, true)
-  local from = find(commits, sub(token, 1, dot), 1, true)
+  local from = find(commits, match(token, '^[^.]*%.'), 1, true)
   if from then
     commits = sub(commits, 1, from - 1) .. sub(commits, find(commits, ';', from, true) + 1)
   end
-  if commits == '' then return record end
-  local oldest = tonumber(sub(token, dot + 1, dot + 8), 16) - RECORD_AGE
-  while commits ~= '' and tonumber(match(commits, '%.(%x%x%x%x%x%x%x%x)'), 16) < oldest do
+  while commits ~= '' and tonumber(match(commits, '@(%x+);'), 16) < now - RECORD_AGE do
     commits = sub(commits, find(commits, ';', 1, true) + 1)
   end
   return commits .. record

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -27,44 +28,101 @@ def program() -> str:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port that is free now, and so is the one that a cluster's bus takes, 10,000 above it."""
+    while True:
+        port = random.SystemRandom().randrange(20_000, 50_000)  # not seeded: other test processes look too
+        try:
+            for each in (port, port + 10_000):
+                with socket.socket() as probe:
+                    probe.bind(("127.0.0.1", each))
+        except OSError:
+            continue
+        return port
 
 
 class Server:
     """One redis-server process, without persistence."""
 
     def __init__(self, *options: str) -> None:
-        self.port = free_port()
+        self._options = options
         self._folder = TemporaryDirectory()
+        deadline = time.monotonic() + START_SECONDS
+        self._start()
+        while not self._answers():
+            if self._process.poll() is not None:
+                self._start()  # another process was quicker to take the port
+            if time.monotonic() > deadline:
+                self.stop()
+                raise TimeoutError(f"{program()} did not start")
+            time.sleep(0.02)
+
+    def _start(self) -> None:
+        self.port = free_port()
         self._process = subprocess.Popen(
             [
                 *(program(), "--port", str(self.port), "--bind", "127.0.0.1", "--dir", self._folder.name),
-                *("--save", "", "--appendonly", "no", *options),
+                *("--save", "", "--appendonly", "no", *self._options),
             ],
             stdout=subprocess.DEVNULL,
         )
-        self._wait()
+
+    def _answers(self) -> bool:
+        with redis.Redis(port=self.port, retry=None) as client:
+            try:
+                return bool(client.ping())
+            except redis.ConnectionError:
+                return False
 
     @property
     def url(self) -> str:
         return f"redis://127.0.0.1:{self.port}"
 
-    def _wait(self) -> None:
-        deadline = time.monotonic() + START_SECONDS
-        with redis.Redis(port=self.port, retry=None) as client:
-            while True:
-                try:
-                    client.ping()
-                    return
-                except redis.ConnectionError:
-                    if time.monotonic() > deadline or self._process.poll() is not None:
-                        self.stop()
-                        raise
-                    time.sleep(0.02)
-
     def stop(self) -> None:
         self._process.terminate()
         self._process.wait()
         self._folder.cleanup()
+
+
+class Cluster:
+    """Three primaries that share the hash slots between them."""
+
+    SLOTS = 16384
+
+    def __init__(self) -> None:
+        self.servers: list[Server] = []
+        try:
+            for _ in range(3):
+                self.servers.append(Server("--cluster-enabled", "yes", "--cluster-node-timeout", "2000"))
+            self._join()
+        except BaseException:
+            self.stop()
+            raise
+
+    @property
+    def port(self) -> int:
+        return self.servers[0].port
+
+    def _join(self) -> None:
+        clients = [redis.Redis(port=server.port, decode_responses=True) for server in self.servers]
+        share = self.SLOTS // len(clients) + 1
+        for number, client in enumerate(clients):
+            slots = range(number * share, min((number + 1) * share, self.SLOTS))
+            client.execute_command("CLUSTER ADDSLOTS", *slots)
+            client.execute_command("CLUSTER SET-CONFIG-EPOCH", number + 1)
+        for server in self.servers[1:]:
+            clients[0].execute_command("CLUSTER MEET", "127.0.0.1", server.port)
+        deadline = time.monotonic() + START_SECONDS
+        while not all(self._is_ready(client) for client in clients):
+            if time.monotonic() > deadline:
+                raise TimeoutError("the cluster did not come up")
+            time.sleep(0.05)
+        for client in clients:
+            client.close()
+
+    def _is_ready(self, client: redis.Redis) -> bool:
+        info = client.execute_command("CLUSTER INFO")  # as a dict, says redis-py
+        return info["cluster_state"] == "ok" and info["cluster_known_nodes"] == "3"
+
+    def stop(self) -> None:
+        for server in self.servers:
+            server.stop()

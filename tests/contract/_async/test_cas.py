@@ -304,6 +304,33 @@ async def test_ops_apply_in_order_each_after_the_ones_before(ns: AsyncNamespace)
     assert await ns.slots() == ["h"]
 
 
+async def test_a_hash_that_lost_its_last_field_may_become_a_string(ns: AsyncNamespace) -> None:
+    """It is gone by then, whichever operations of the commit emptied it; one that keeps a field is not."""
+    for fields in ({"f": "1"}, {"f": "1", "g": "2"}):
+        await ns.hset("h", mapping=fields)
+        await ns.set("s", "1")
+
+        async def fn(snap: Any, ops: Any) -> None:
+            ops.delete("s")
+            ops.hset("s", mapping={"x": "1", "y": "2"})
+            ops.hdel("s", "x", "y")
+            ops.set("s", "2")
+            ops.hset("h", "h", "3")
+            ops.hdel("h", "f")
+            ops.hdel("h", "h")
+            ops.set("h", "now a string")
+
+        if len(fields) == 1:
+            await ns.with_cas("h", fn)
+            assert (await ns.get("h"), await ns.get("s")) == ("now a string", "2")
+            await ns.delete("h")
+        else:
+            with pytest.raises(WrongTypeError) as caught:
+                await ns.with_cas("h", fn)
+            assert (caught.value.key, caught.value.operation) == (ns.key("h"), "set")
+            assert (await ns.hgetall("h"), await ns.get("s")) == (fields, "1")
+
+
 async def test_a_commit_may_have_many_operations(ns: AsyncNamespace) -> None:
     async def fn(snap: Any, ops: Any) -> None:
         for number in range(1000):

@@ -305,6 +305,33 @@ def test_ops_apply_in_order_each_after_the_ones_before(ns: Namespace) -> None:
     assert ns.slots() == ["h"]
 
 
+def test_a_hash_that_lost_its_last_field_may_become_a_string(ns: Namespace) -> None:
+    """It is gone by then, whichever operations of the commit emptied it; one that keeps a field is not."""
+    for fields in ({"f": "1"}, {"f": "1", "g": "2"}):
+        ns.hset("h", mapping=fields)
+        ns.set("s", "1")
+
+        def fn(snap: Any, ops: Any) -> None:
+            ops.delete("s")
+            ops.hset("s", mapping={"x": "1", "y": "2"})
+            ops.hdel("s", "x", "y")
+            ops.set("s", "2")
+            ops.hset("h", "h", "3")
+            ops.hdel("h", "f")
+            ops.hdel("h", "h")
+            ops.set("h", "now a string")
+
+        if len(fields) == 1:
+            ns.with_cas("h", fn)
+            assert (ns.get("h"), ns.get("s")) == ("now a string", "2")
+            ns.delete("h")
+        else:
+            with pytest.raises(WrongTypeError) as caught:
+                ns.with_cas("h", fn)
+            assert (caught.value.key, caught.value.operation) == (ns.key("h"), "set")
+            assert (ns.hgetall("h"), ns.get("s")) == (fields, "1")
+
+
 def test_a_commit_may_have_many_operations(ns: Namespace) -> None:
     def fn(snap: Any, ops: Any) -> None:
         for number in range(1000):
