@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Generic, NamedTuple
 
-from session_store._core.names import encode_field, slot_key
+from session_store._core.names import INDEX, encode_field, slot_key
 from session_store._core.numbers import Duration, amount_and_limit, to_milliseconds
 from session_store.codecs import Codec, V
 
@@ -31,12 +31,17 @@ def apply_call(
 
 
 class Operations(Generic[V]):
-    """Makes the operations of one namespace."""
+    """Makes the operations of one namespace.
 
-    __slots__ = ("base", "codec", "default_ttl_ms")
+    `base` is what all its keys begin with, `index` the key of its index.
+    """
 
-    def __init__(self, base: str, codec: Codec[V], default_ttl_ms: int) -> None:
+    __slots__ = ("base", "codec", "default_ttl_ms", "index", "namespace")
+
+    def __init__(self, namespace: str, base: str, codec: Codec[V], default_ttl_ms: int) -> None:
+        self.namespace = namespace
         self.base = base
+        self.index = base.encode() + INDEX
         self.codec = codec
         self.default_ttl_ms = default_ttl_ms
 

@@ -24,4 +24,4 @@ class Settings(Generic[V]):
 
     def operations(self, namespace: str) -> Operations[V]:
         """Makes the operations of a namespace; checks its name."""
-        return Operations(self.keyspace.base(namespace), self.codec, self.default_ttl_ms)
+        return Operations(namespace, self.keyspace.base(namespace), self.codec, self.default_ttl_ms)

@@ -14,7 +14,7 @@ from session_store._sync.connection import PinnedConnection, raise_reply, run
 from session_store._sync.reads import Reads
 from session_store._core.commits import MOST_BYTES, Beginning, CasOps, Ended, end, read_answer, recorded, watched_slots
 from session_store._core.contents import Contents
-from session_store._core.names import INDEX, slot_key
+from session_store._core.names import slot_key
 from session_store._core.nesting import closure_of, refuse_nesting
 from session_store._core.numbers import check_count
 from session_store._core.operations import Operation, Operations, apply_call
@@ -78,7 +78,7 @@ class Commit(Generic[R, V]):
         self,
         client: Any,
         settings: Settings[V],
-        namespace: str,
+        make: Operations[V],
         *,
         slot: str | Sequence[str],
         fn: Callable[[CasSnapshot[V], CasOps[V]], R],
@@ -87,16 +87,14 @@ class Commit(Generic[R, V]):
         check_closure(fn)
         self._client = client
         self._settings = settings
-        self._namespace = namespace
+        self._make = make
         self._fn = fn
         retries = settings.cas_policy.max_retries if max_retries is None else check_count(max_retries, "max_retries")
         self._most_attempts = retries + 1
-        self._make = settings.operations(namespace)
         slots = watched_slots(slot)
-        self._keys = tuple(dict.fromkeys(slot_key(self._make.base, name) for name in slots))
+        self._keys = tuple(dict.fromkeys(slot_key(make.base, name) for name in slots))
         self._first_slot = slots[0]
-        refuse_nesting(client, self._make.base, namespace)
-        self._index = self._make.base.encode() + INDEX
+        refuse_nesting(client, make.base, make.namespace)
         self._token = b""
         self._attempt = 0
         self._results: dict[int, R] = {}  # what the closure returned, by attempt
@@ -142,13 +140,13 @@ class Commit(Generic[R, V]):
         raise CasContentionError(self._keys[0].decode(), self._attempt)
 
     def _log(self, event: str, **count: int) -> None:
-        self._settings.audit.cas_event(event, self._namespace, self._first_slot, **count)
+        self._settings.audit.cas_event(event, self._make.namespace, self._first_slot, **count)
 
     def _try(self) -> _Outcome:
         connection = None
         try:
             try:
-                connection = PinnedConnection.take(self._client, self._index)
+                connection = PinnedConnection.take(self._client, self._make.index)
                 beginning = self._begin(connection)
             except _NO_ANSWER as error:
                 if not self._at_stake:
@@ -161,7 +159,7 @@ class Commit(Generic[R, V]):
                 self._committed = beginning.committed
                 return _Outcome.COMMITTED
             if beginning.fenced:
-                raise NamespacePurgedError(self._namespace)
+                raise NamespacePurgedError(self._make.namespace)
             operations = self._call_closure(connection, beginning)
             return self._commit(connection, operations)
         finally:
@@ -169,7 +167,7 @@ class Commit(Generic[R, V]):
                 connection.give_back()
 
     def _begin(self, connection: PinnedConnection) -> Beginning:
-        keys, args = (self._index, *self._keys), (self._token, MOST_BYTES)
+        keys, args = (self._make.index, *self._keys), (self._token, MOST_BYTES)
         replies = connection.exchange_again(("WATCH", *self._keys), BEGIN.by_digest(keys, args))
         if isinstance(replies[1], NoScriptError):
             replies[1], _ = connection.exchange(BEGIN.by_source(keys, args), APPLY.load())
@@ -195,17 +193,19 @@ class Commit(Generic[R, V]):
 
     def _commit(self, connection: PinnedConnection, operations: list[Operation]) -> _Outcome:
         script = []
+        was_at_stake = self._at_stake
         if operations:
-            keys, args = apply_call(self._index, self._token, self._attempt, operations)
+            keys, args = apply_call(self._make.index, self._token, self._attempt, operations)
             script.append(APPLY.by_source(keys, args) if self._by_source else APPLY.by_digest(keys, args))
+            self._at_stake = True
         try:
             replies = connection.exchange(("MULTI",), *script, ("EXEC",))
         except _NO_ANSWER as error:
             self._unanswered = error
             if operations:
-                self._at_stake = True
                 self._log("session-store: cas-commit-unknown", attempt=self._attempt)
             return _Outcome.UNANSWERED
+        self._at_stake = was_at_stake
         for reply in replies:
             if isinstance(reply, Exception):
                 raise reply
@@ -222,16 +222,16 @@ class Commit(Generic[R, V]):
                 return _Outcome.UNLOADED
             if isinstance(reply, Exception):
                 raise reply
-            self._committed = int(read_answer(reply, self._namespace, operations))
+            self._committed = int(read_answer(reply, self._make.namespace, operations))
         return _Outcome.COMMITTED
 
     def _settle(self, error: Exception) -> None:
         """Finds out whether the commit that had no answer happened, and sees to it that it will not if it did not."""
-        keys, args = apply_call(self._index, self._token, 0, [])
+        keys, args = apply_call(self._make.index, self._token, 0, [])
         try:
             reply = run(self._client, APPLY, keys, args)
         except RedisError:
             raise CommitUnknownError(self._keys[0].decode(), self._attempt) from error
-        self._committed = int(read_answer(reply, self._namespace, []))
+        self._committed = int(read_answer(reply, self._make.namespace, []))
         if self._committed == 0:
             raise error

@@ -12,7 +12,7 @@ from session_store._sync import cas, connection
 from session_store._sync.reads import Reads
 from session_store._core import scripts
 from session_store._core.commits import CasOps, read_answer
-from session_store._core.names import INDEX, base_pattern, listed_keys
+from session_store._core.names import base_pattern, listed_keys
 from session_store._core.numbers import Duration, to_milliseconds
 from session_store._core.operations import Operation, apply_call
 from session_store._core.settings import Settings
@@ -48,22 +48,20 @@ class Namespace(Reads[V]):
     5
     """
 
-    __slots__ = ("_client", "_index", "_make", "_name", "_settings")
+    __slots__ = ("_client", "_make", "_settings")
 
     def __init__(self, client: Any, settings: Settings[V], name: str) -> None:
         self._client = client
         self._settings = settings
-        self._name = name
         self._make = settings.operations(name)
-        self._index = self._make.base.encode() + INDEX
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(prefix={self._settings.keyspace.prefix!r}, name={self._name!r})"
+        return f"{type(self).__name__}(prefix={self._settings.keyspace.prefix!r}, name={self.name!r})"
 
     @property
     def name(self) -> str:
         """The namespace's name."""
-        return self._name
+        return self._make.namespace
 
     def key(self, slot: str) -> str:
         """The full Redis key of a slot. No I/O."""
@@ -74,10 +72,10 @@ class Namespace(Reads[V]):
 
     def _apply(self, operation: Operation) -> bytes:
         writer = take_writer()
-        keys, args = apply_call(self._index, new_token(writer), None, [operation])
+        keys, args = apply_call(self._make.index, new_token(writer), None, [operation])
         reply = connection.run(self._client, scripts.APPLY, keys, args)
         give_back(writer)
-        return read_answer(reply, self._name, [operation])
+        return read_answer(reply, self.name, [operation])
 
     def ttl(self, slot: str) -> float | None:
         """Seconds that a slot has left; None when there is no such slot, inf when another program took its TTL away.
@@ -158,7 +156,7 @@ class Namespace(Reads[V]):
 
     def _listed(self) -> list[bytes]:
         """The keys that the index names; some may have expired."""
-        return listed_keys(self._make.base, self._read("HKEYS", self._index))
+        return listed_keys(self._make.base, self._read("HKEYS", self._make.index))
 
     def slots(self) -> list[str]:
         """The live slots, sorted. HKEYS of the index, then a pipeline of EXISTS: 2 round trips, O(slots)."""
@@ -183,8 +181,8 @@ class Namespace(Reads[V]):
         keys = self._listed()
         count = 0
         if keys:
-            count = connection.run(self._client, scripts.TOUCH, (self._index, *keys), (ttl_ms,))
-        self._settings.audit.namespace_event("session-store: touch", self._name, count)
+            count = connection.run(self._client, scripts.TOUCH, (self._make.index, *keys), (ttl_ms,))
+        self._settings.audit.namespace_event("session-store: touch", self.name, count)
         return count
 
     def purge(self, *, fence: Duration | None = None, scan: bool = False) -> int:
@@ -202,17 +200,19 @@ class Namespace(Reads[V]):
         count = self._purge_listed(fence_ms)
         if scan:
             count += self._purge_found()
-        self._settings.audit.namespace_event("session-store: purge", self._name, count)
+        self._settings.audit.namespace_event("session-store: purge", self.name, count)
         return count
 
     def _purge_listed(self, fence_ms: int) -> int:
         keys = self._listed()
         for _ in range(_PURGE_ATTEMPTS):
-            status, *rest = connection.run(self._client, scripts.PURGE, (self._index, *keys), ("all", fence_ms))
+            status, *rest = connection.run(
+                self._client, scripts.PURGE, (self._make.index, *keys), ("all", fence_ms)
+            )
             if status == 0:
                 return int(rest[0])
             keys = listed_keys(self._make.base, rest)
-        raise CasContentionError(self._index.decode(), _PURGE_ATTEMPTS)
+        raise CasContentionError(self._make.index.decode(), _PURGE_ATTEMPTS)
 
     def _purge_found(self) -> int:
         base = self._make.base.encode()
@@ -221,7 +221,7 @@ class Namespace(Reads[V]):
         for key in self._client.scan_iter(
             match=base_pattern(self._make.base), count=_SCAN_COUNT, **{NEVER_DECODE: True}
         ):
-            if key.startswith(base) and key != self._index:
+            if key.startswith(base) and key != self._make.index:
                 found.append(key)
             if len(found) == _SCAN_COUNT:
                 count += self._purge_these(found)
@@ -229,7 +229,7 @@ class Namespace(Reads[V]):
         return count + (self._purge_these(found) if found else 0)
 
     def _purge_these(self, keys: list[bytes]) -> int:
-        reply = connection.run(self._client, scripts.PURGE, (self._index, *keys), ("these", 0))
+        reply = connection.run(self._client, scripts.PURGE, (self._make.index, *keys), ("these", 0))
         return int(reply[1])
 
     def with_cas(
@@ -257,5 +257,5 @@ class Namespace(Reads[V]):
         `cas-contention-exhausted`, `cas-commit-unknown`.
         """
         return cas.Commit(
-            self._client, self._settings, self._name, slot=slot, fn=fn, max_retries=max_retries
+            self._client, self._settings, self._make, slot=slot, fn=fn, max_retries=max_retries
         ).run()

@@ -12,6 +12,9 @@ from support.servers import Cluster
 
 from session_store import AsyncSessionStore, SessionStore
 
+# redis-py 6.2 warns of a default of its own.
+pytestmark = pytest.mark.filterwarnings("ignore:Call to '__init__' function with deprecated usage:DeprecationWarning")
+
 NAMES = [f"user-{number}" for number in range(30)]  # enough to lie on every primary
 
 
