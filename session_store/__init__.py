@@ -2,28 +2,46 @@
 
 from typing import TYPE_CHECKING, Any
 
-from session_store._async.cas import AsyncCasSnapshot
-from session_store._async.namespace import AsyncNamespace
-from session_store._async.store import AsyncSessionStore
-from session_store._core.commits import CasOps
-from session_store._core.policy import CasPolicy
-from session_store._sync.cas import CasSnapshot
-from session_store._sync.namespace import Namespace
-from session_store._sync.store import SessionStore
-from session_store.codecs import JsonCodec, TextCodec
-from session_store.errors import (
-    CasContentionError,
-    CodecError,
-    CommitUnknownError,
-    InvalidNameError,
-    NamespacePurgedError,
-    NestedCasError,
-    SessionStoreError,
-    WrongTypeError,
-)
-
 if TYPE_CHECKING:
+    from session_store._async.cas import AsyncCasSnapshot
+    from session_store._async.namespace import AsyncNamespace
+    from session_store._async.store import AsyncSessionStore
+    from session_store._core.commits import CasOps
+    from session_store._core.policy import CasPolicy
+    from session_store._sync.cas import CasSnapshot
+    from session_store._sync.namespace import Namespace
+    from session_store._sync.store import SessionStore
+    from session_store.codecs import JsonCodec, TextCodec
+    from session_store.errors import (
+        CasContentionError,
+        CodecError,
+        CommitUnknownError,
+        InvalidNameError,
+        NamespacePurgedError,
+        NestedCasError,
+        SessionStoreError,
+        WrongTypeError,
+    )
     from session_store.testing import AsyncInMemoryClient, InMemoryClient
+
+# Each name is loaded when it is first used: an application has one flavour, and only its tests have fakeredis.
+_HOMES = {
+    "_async.cas": ("AsyncCasSnapshot",),
+    "_async.namespace": ("AsyncNamespace",),
+    "_async.store": ("AsyncSessionStore",),
+    "_core.commits": ("CasOps",),
+    "_core.policy": ("CasPolicy",),
+    "_sync.cas": ("CasSnapshot",),
+    "_sync.namespace": ("Namespace",),
+    "_sync.store": ("SessionStore",),
+    "codecs": ("JsonCodec", "TextCodec"),
+    "errors": (
+        *("CasContentionError", "CodecError", "CommitUnknownError", "InvalidNameError", "NamespacePurgedError"),
+        *("NestedCasError", "SessionStoreError", "WrongTypeError"),
+    ),
+    "testing": ("AsyncInMemoryClient", "InMemoryClient"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "AsyncCasSnapshot",
@@ -50,8 +68,14 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("AsyncInMemoryClient", "InMemoryClient"):  # they load fakeredis, which only tests need
-        from session_store import testing
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
 
-        return getattr(testing, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    thing = getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+    globals()[name] = thing
+    return thing
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
