@@ -152,6 +152,14 @@ async def test_a_fence_refuses_writes(ns: AsyncNamespace, store: AsyncSessionSto
     assert await late.set("a", "1") is True
 
 
+async def test_a_scan_leaves_the_fence_standing(ns: AsyncNamespace, raw: Any) -> None:
+    await fill(ns)
+    await raw.set(ns.key("foreign"), "1", px=60_000)
+    assert await ns.purge(fence=100, scan=True) == 4
+    with pytest.raises(NamespacePurgedError):
+        await ns.set("a", "1")
+
+
 async def test_a_fence_is_not_shortened(ns: AsyncNamespace, pass_time: Any) -> None:
     await ns.purge(fence=100)
     await ns.purge(fence=10)

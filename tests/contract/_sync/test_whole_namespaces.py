@@ -153,6 +153,14 @@ def test_a_fence_refuses_writes(ns: Namespace, store: SessionStore, pass_time: A
     assert late.set("a", "1") is True
 
 
+def test_a_scan_leaves_the_fence_standing(ns: Namespace, raw: Any) -> None:
+    fill(ns)
+    raw.set(ns.key("foreign"), "1", px=60_000)
+    assert ns.purge(fence=100, scan=True) == 4
+    with pytest.raises(NamespacePurgedError):
+        ns.set("a", "1")
+
+
 def test_a_fence_is_not_shortened(ns: Namespace, pass_time: Any) -> None:
     ns.purge(fence=100)
     ns.purge(fence=10)
