@@ -93,7 +93,7 @@ class AsyncNamespace(AsyncReads[V]):
         """Write a string slot. `nx`: only when there is no such slot; `xx`: only when there is one.
 
         Returns False when nx or xx forbade it, and then nothing changes, the TTL neither. One script call
-        (HMGET, TYPE, SET PX, HSET, PTTL), 1 round trip, O(length). A counter's slot takes the value, but `incr` goes on
+        (HMGET, TYPE, SET, TIME, HSET, PTTL), 1 round trip, O(length). A counter's slot takes the value, but `incr` goes on
         above every id that it has given.
         """
         if nx and xx:
@@ -104,7 +104,7 @@ class AsyncNamespace(AsyncReads[V]):
     async def delete(self, slot: str) -> bool:
         """Remove a slot, whatever it holds; a counter begins anew afterwards. Returns whether it existed.
 
-        One script call (HMGET, DEL, HSET, HDEL), 1 round trip, O(size).
+        One script call (HMGET, TYPE, DEL, TIME, HSET, HDEL, PTTL), 1 round trip, O(size).
         """
         return await self._apply(self._make.delete(slot)) == b"1"
 
@@ -123,14 +123,14 @@ class AsyncNamespace(AsyncReads[V]):
     ) -> int:
         """Write one field of a hash slot, or all of a mapping. The TTL is the slot's. Returns how many are new.
 
-        One script call (HMGET, TYPE, HSET, PEXPIRE, HSET, PTTL), 1 round trip, O(fields).
+        One script call (HMGET, TYPE, HSET, PEXPIRE, TIME, HSET, PTTL), 1 round trip, O(fields).
         """
         return int(await self._apply(self._make.hset(slot, field, value, mapping, ttl)))
 
     async def hdel(self, slot: str, *fields: str) -> int:
         """Remove fields of a hash slot; one without fields is gone. Returns how many were removed.
 
-        When none was, nothing changes, the TTL neither. One script call (HMGET, TYPE, HDEL, PEXPIRE, HSET, PTTL),
+        When none was, nothing changes, the TTL neither. One script call (HMGET, TYPE, HDEL, PEXPIRE, TIME, HSET, PTTL),
         1 round trip, O(fields).
         """
         return int(await self._apply(self._make.hdel(slot, fields)))
@@ -139,7 +139,7 @@ class AsyncNamespace(AsyncReads[V]):
         """Add to the integer in a field, 0 when there is none. Returns the sum.
 
         A field that holds no integer is a `WrongTypeError`; a sum beyond 64 bits is redis-py's `ResponseError`. One
-        script call (HMGET, TYPE, HGET, HINCRBY, PEXPIRE, HGET, HSET, PTTL), 1 round trip, O(1).
+        script call (HMGET, TYPE, HGET, HINCRBY, PEXPIRE, HGET, TIME, HSET, PTTL), 1 round trip, O(1).
         """
         return int(await self._apply(self._make.hincrby(slot, field, amount)))
 
@@ -147,10 +147,10 @@ class AsyncNamespace(AsyncReads[V]):
         """Allocate the next id (or a block of `amount` ids, of which it returns the last); the first is 1.
 
         No id comes twice while anything in the namespace lives, even when the counter's own key has expired, was
-        evicted or deleted by another program: the index remembers it (were both evicted, it would begin anew, as it
-        does after `delete` and `purge`). A slot that
-        holds no integer is a `WrongTypeError`; passing 64 bits is redis-py's `ResponseError`. One script call (HMGET,
-        TYPE, GET, SET PX, INCRBY, GET, HSET, PTTL), 1 round trip, O(1).
+        evicted or deleted by another program: the index remembers it. (Were the index evicted as well, it would begin
+        anew, as it does after `delete` and `purge`.) A slot that holds no integer is a `WrongTypeError`; passing 64
+        bits is redis-py's `ResponseError`. One script call (HMGET, TYPE, GET, SET, INCRBY, GET, TIME, HSET, PTTL),
+        1 round trip, O(1).
         """
         return int(await self._apply(self._make.incr(slot, amount)))
 

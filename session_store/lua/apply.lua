@@ -43,11 +43,13 @@ local function is_integer(text)
     and not less(text, '-9223372036854775808') and not less('9223372036854775807', text))
 end
 
--- What a counter goes on from: its value or, when that is behind, the last one that the index remembers.
+-- What the counter KEYS[n] goes on from: its value or, when that is behind, the last one that the index remembers.
+local bases = {}
 local function base_of(number)
   local value, last = call('GET', KEYS[number]), entries[number]
-  if last and last ~= '' and (not value or (is_integer(value) and less(value, last))) then return last end
-  return value or '0'
+  if last and last ~= '' and (not value or (is_integer(value) and less(value, last))) then value = last end
+  bases[number] = value or '0'
+  return bases[number]
 end
 
 -- Why an amount cannot be added: nil, or the reply that refuses it.
@@ -88,7 +90,7 @@ local function perform(verb, number, ttl, first, last)
     call('PEXPIRE', key, ttl)
     return call('HGET', key, ARGV[last]), entry or ''
   end
-  call('SET', key, base_of(number), 'PX', ttl)
+  call('SET', key, bases[number], 'PX', ttl)
   call('INCRBY', key, ARGV[first])
   local value = call('GET', key)
   return value, value
