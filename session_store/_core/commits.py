@@ -99,15 +99,14 @@ def recorded(ops: CasOps[Any]) -> list[Operation]:
     return ops._operations  # noqa: SLF001  # closures see no method for it
 
 
-def read_answer(reply: list[Any], namespace: str, operations: Sequence[Operation]) -> bytes:
-    """The answer in a reply of the apply script, or the error that it stands for."""
+def read_answer(reply: list[Any], namespace: str, operations: Sequence[Operation]) -> bytes | None:
+    """The answer in a reply of the apply script, or the error that it stands for; None for a stale token."""
     if reply[0] == 1:
         raise NamespacePurgedError(namespace)
     if reply[0] == 2:
         operation = operations[reply[1] - 1]
         raise WrongTypeError(operation.key.decode(), operation.verb)
-    answer: bytes = reply[1]
-    return answer
+    return reply[1] if reply[0] == 0 else None
 
 
 def watched_slots(slot: str | Sequence[str]) -> tuple[str, ...]:

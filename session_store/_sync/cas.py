@@ -20,7 +20,7 @@ from session_store._core.numbers import check_count
 from session_store._core.operations import Operation, Operations, apply_call
 from session_store._core.scripts import APPLY, BEGIN
 from session_store._core.settings import Settings
-from session_store._core.tokens import give_back, new_token, take_writer
+from session_store._core.tokens import give_back, take_writer
 from session_store.codecs import V
 from session_store.errors import CasContentionError, CommitUnknownError, NamespacePurgedError
 
@@ -63,7 +63,7 @@ class _Outcome(Enum):
     COMMITTED = auto()
     LOST = auto()  # a watched slot was changed
     UNANSWERED = auto()  # the connection broke
-    UNLOADED = auto()  # the server has forgotten the script; nothing was tried
+    UNTRIED = auto()  # the server has forgotten the script, or knows the writer from another process
 
 
 class Commit(Generic[R, V]):
@@ -95,7 +95,8 @@ class Commit(Generic[R, V]):
         self._keys = tuple(dict.fromkeys(slot_key(make.base, name) for name in slots))
         self._first_slot = slots[0]
         refuse_nesting(client, make.base, make.namespace)
-        self._token = b""
+        self._writer = take_writer()
+        self._token = self._writer.new_token()
         self._attempt = 0
         self._results: dict[int, R] = {}  # what the closure returned, by attempt
         self._committed = 0  # the attempt that has committed
@@ -105,17 +106,15 @@ class Commit(Generic[R, V]):
 
     def run(self) -> R:
         """The result of the attempt that committed."""
-        writer = take_writer()
-        self._token = new_token(writer)
         try:
             self._attempts()
         except Exception as error:
             if self._at_stake:
                 self._settle(error)
             else:
-                give_back(writer)
+                give_back(self._writer)
                 raise
-        give_back(writer)
+        give_back(self._writer)
         return self._results[self._committed]
 
     def _attempts(self) -> None:
@@ -124,7 +123,7 @@ class Commit(Generic[R, V]):
             outcome = self._try()
             if outcome is _Outcome.COMMITTED:
                 return
-            if outcome is _Outcome.UNLOADED:
+            if outcome is _Outcome.UNTRIED:
                 self._attempt -= 1
                 continue
             if self._attempt == self._most_attempts:
@@ -219,19 +218,32 @@ class Commit(Generic[R, V]):
         for reply in executed:
             if isinstance(reply, NoScriptError):
                 self._by_source = True
-                return _Outcome.UNLOADED
+                return _Outcome.UNTRIED
             if isinstance(reply, Exception):
                 raise reply
-            self._committed = int(read_answer(reply, self._make.namespace, operations))
+            answer = read_answer(reply, self._make.namespace, operations)
+            if answer is None:
+                return self._begin_anew()
+            self._committed = int(answer)
         return _Outcome.COMMITTED
+
+    def _begin_anew(self) -> _Outcome:
+        """Goes on as another writer, unless an earlier attempt may have committed under the old token."""
+        if self._at_stake:
+            raise CommitUnknownError(self._keys[0].decode(), self._attempt)
+        self._writer = take_writer()
+        self._token = self._writer.new_token()
+        return _Outcome.UNTRIED
 
     def _settle(self, error: Exception) -> None:
         """Finds out whether the commit that had no answer happened, and sees to it that it will not if it did not."""
         keys, args = apply_call(self._make.index, self._token, 0, [])
         try:
-            reply = run(self._client, APPLY, keys, args)
+            answer = read_answer(run(self._client, APPLY, keys, args), self._make.namespace, [])
         except RedisError:
+            answer = None
+        if answer is None:
             raise CommitUnknownError(self._keys[0].decode(), self._attempt) from error
-        self._committed = int(read_answer(reply, self._make.namespace, []))
+        self._committed = int(answer)
         if self._committed == 0:
             raise error

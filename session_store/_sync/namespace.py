@@ -16,7 +16,7 @@ from session_store._core.names import base_pattern, listed_keys
 from session_store._core.numbers import Duration, to_milliseconds
 from session_store._core.operations import Operation, apply_call
 from session_store._core.settings import Settings
-from session_store._core.tokens import give_back, new_token, take_writer
+from session_store._core.tokens import give_back, take_writer
 from session_store.codecs import V
 from session_store.errors import CasContentionError
 
@@ -71,11 +71,14 @@ class Namespace(Reads[V]):
         return connection.read(self._client, command, key, *args)
 
     def _apply(self, operation: Operation) -> bytes:
-        writer = take_writer()
-        keys, args = apply_call(self._make.index, new_token(writer), None, [operation])
-        reply = connection.run(self._client, scripts.APPLY, keys, args)
+        answer = None
+        while answer is None:  # again only when another process turns out to be the same writer
+            writer = take_writer()
+            keys, args = apply_call(self._make.index, writer.new_token(), None, [operation])
+            reply = connection.run(self._client, scripts.APPLY, keys, args)
+            answer = read_answer(reply, self.name, [operation])
         give_back(writer)
-        return read_answer(reply, self.name, [operation])
+        return answer
 
     def ttl(self, slot: str) -> float | None:
         """Seconds that a slot has left; None when there is no such slot, inf when another program took its TTL away.

@@ -15,6 +15,7 @@
 -- Replies   {0, answer}             applied, now or when the token came first
 --           {1}                     refused: the namespace is fenced
 --           {2, number}             refused: the slot of this operation holds something else
+--           {4}                     refused: the token is stale
 --           ERR .. would overflow   refused: the sum is not a signed 64-bit integer
 
 local TOKEN, ATTEMPT = ARGV[1], ARGV[2]
@@ -27,8 +28,10 @@ local entries = call('HMGET', INDEX, '~fence', '~commits', unpack(slots))
 local fence, commits = table.remove(entries, 1), entries[1]
 
 if fence and now_ms() < tonumber(fence) then return {1} end
-local answer = commits and recall(commits, TOKEN)
+local answer, stale
+if commits then answer, stale = recall(commits, TOKEN) end
 if answer then return {0, answer} end
+if stale then return {4} end
 
 -- Decimal integers as Redis writes them, compared as such: a Lua number is exact to 2^53 only.
 local function less(a, b)

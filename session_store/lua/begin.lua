@@ -25,7 +25,7 @@ local function small_hash(key)
 end
 
 local head = call('HMGET', INDEX, '~fence', '~commits')
-local reply = {head[1] and now_ms() < tonumber(head[1]) and 1 or 0, head[2] and recall(head[2], TOKEN) or false}
+local reply = {head[1] and now_ms() < tonumber(head[1]) and 1 or 0, head[2] and (recall(head[2], TOKEN)) or false}
 for number = 2, #KEYS do
   local key = KEYS[number]
   local kind, content = call('TYPE', key).ok

@@ -3,6 +3,7 @@
 -- KEYS[1]   <prefix>:<namespace>:~index   hash: a field per slot ('' or, for a counter, its last value);
 --           ~commits: the latest commit of each writer, oldest first, as records
 --                     <writer>.<call>=<answer>@<seconds since the epoch, hexadecimal>;
+--                     a call begins with its number, 8 hexadecimal digits that only go up, and goes on at random
 --           ~fence:   when the fence ends, in milliseconds since the epoch
 -- KEYS[2..] <prefix>:<namespace>:<slot>   string or hash: what the application stores
 --
@@ -28,10 +29,15 @@ local function now_ms()
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
--- The answer recorded under a token, or nil.
+-- The answer recorded under a token, or nil; and whether the token is stale: its writer has gone on to other calls, so
+-- this is an old one that was long on its way.
 local function recall(commits, token)
-  local from = find(commits, token .. '=', 1, true)
-  return from and match(commits, '^=([^@]*)', from + #token)
+  local dot = find(token, '.', 1, true)
+  local from = find(commits, sub(token, 1, dot), 1, true)
+  if not from then return nil, false end
+  local recorded, answer = match(commits, '^([^=]*)=([^@]*)@', from + dot)
+  if recorded == sub(token, dot + 1) then return answer, false end
+  return nil, sub(token, dot + 1, dot + 8) <= sub(recorded, 1, 8)
 end
 
 -- The records with a new one in place of the same writer's last, and without those that are too old.

@@ -108,10 +108,10 @@ def test_a_policy_reads_well_and_is_a_value() -> None:
 
 def test_a_token_has_the_form_that_the_scripts_expect() -> None:
     writer = tokens.take_writer()
-    one, other = tokens.new_token(writer), tokens.new_token(writer)
-    assert re.fullmatch(rb"[A-Za-z0-9+/]{8}\.[A-Za-z0-9+/]{8}", one)
-    assert one != other
-    assert one.partition(b".")[0] == other.partition(b".")[0] == writer
+    one, other = writer.new_token(), writer.new_token()
+    assert re.fullmatch(rb"[A-Za-z0-9+/]{8}\.[0-9a-f]{8}[A-Za-z0-9+/]{8}", one)
+    assert one < other
+    assert one.partition(b".")[0] == other.partition(b".")[0] == writer.name
     tokens.give_back(writer)
 
 
@@ -125,8 +125,16 @@ def test_a_writer_has_one_call_under_way() -> None:
         tokens.give_back(writer)
 
 
+def test_a_writer_retires_before_its_numbers_end() -> None:
+    writer = tokens.Writer()
+    writer.calls = 2**32 - 2
+    assert b".ffffffff" in writer.new_token()
+    tokens.give_back(writer)
+    assert tokens.take_writer() is not writer
+
+
 def _writers_after_a_fork(queue: multiprocessing.Queue) -> None:
-    queue.put([tokens.take_writer() for _ in range(2)])
+    queue.put([tokens.take_writer().name for _ in range(2)])
 
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded, use of fork:DeprecationWarning")  # meant here
@@ -139,7 +147,7 @@ def test_a_forked_process_is_another_writer() -> None:
     process.start()
     taken = queue.get(timeout=30)
     process.join(30)
-    assert writer not in taken
+    assert writer.name not in taken
     assert tokens.take_writer() == writer
     tokens.give_back(writer)
 
