@@ -159,7 +159,7 @@ end
 -- A call that changed nothing leaves no record: nothing of it can be done twice.
 if ATTEMPT ~= '' then answer = ATTEMPT end
 if longest > 0 then
-  local fields, gone = {'~commits', remember(commits, TOKEN, answer)}, {}
+  local fields, gone = {'~commits', remember(commits, TOKEN, answer)}, {fence and '~fence' or nil}  -- it has ended
   for slot, after in pairs(changed) do
     if after then
       fields[#fields + 1] = slot

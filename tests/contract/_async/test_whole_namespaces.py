@@ -124,7 +124,7 @@ async def test_neighbours_are_left_alone(
         assert await other.purge(scan=True) == 4
 
 
-async def test_a_fence_refuses_writes(ns: AsyncNamespace, store: AsyncSessionStore, pass_time: Any) -> None:
+async def test_a_fence_refuses_writes(ns: AsyncNamespace, store: AsyncSessionStore, raw: Any, pass_time: Any) -> None:
     """Every write, by every handle, until it ends; reads, touch and purge go on."""
     await fill(ns)
     assert await ns.purge(fence=100) == 3
@@ -150,6 +150,7 @@ async def test_a_fence_refuses_writes(ns: AsyncNamespace, store: AsyncSessionSto
         await late.set("a", "1")
     await pass_time(2)
     assert await late.set("a", "1") is True
+    assert await raw.hexists(ns.key("a").removesuffix("a") + "~index", "~fence") == 0
 
 
 async def test_a_scan_leaves_the_fence_standing(ns: AsyncNamespace, raw: Any) -> None:

@@ -125,7 +125,7 @@ def test_neighbours_are_left_alone(
         assert other.purge(scan=True) == 4
 
 
-def test_a_fence_refuses_writes(ns: Namespace, store: SessionStore, pass_time: Any) -> None:
+def test_a_fence_refuses_writes(ns: Namespace, store: SessionStore, raw: Any, pass_time: Any) -> None:
     """Every write, by every handle, until it ends; reads, touch and purge go on."""
     fill(ns)
     assert ns.purge(fence=100) == 3
@@ -151,6 +151,7 @@ def test_a_fence_refuses_writes(ns: Namespace, store: SessionStore, pass_time: A
         late.set("a", "1")
     pass_time(2)
     assert late.set("a", "1") is True
+    assert raw.hexists(ns.key("a").removesuffix("a") + "~index", "~fence") == 0
 
 
 def test_a_scan_leaves_the_fence_standing(ns: Namespace, raw: Any) -> None:
