@@ -166,7 +166,7 @@ class AsyncCommit(Generic[R, V]):
 
     async def _begin(self, connection: AsyncPinnedConnection) -> Beginning:
         keys, args = (self._make.index, *self._keys), (self._token, MOST_BYTES)
-        replies = await connection.exchange_again(("WATCH", *self._keys), BEGIN.by_digest(keys, args))
+        replies = await connection.begin(("WATCH", *self._keys), BEGIN.by_digest(keys, args))
         if isinstance(replies[1], NoScriptError):
             replies[1], _ = await connection.exchange(BEGIN.by_source(keys, args), APPLY.load())
         for reply in replies:

@@ -167,7 +167,7 @@ class Commit(Generic[R, V]):
 
     def _begin(self, connection: PinnedConnection) -> Beginning:
         keys, args = (self._make.index, *self._keys), (self._token, MOST_BYTES)
-        replies = connection.exchange_again(("WATCH", *self._keys), BEGIN.by_digest(keys, args))
+        replies = connection.begin(("WATCH", *self._keys), BEGIN.by_digest(keys, args))
         if isinstance(replies[1], NoScriptError):
             replies[1], _ = connection.exchange(BEGIN.by_source(keys, args), APPLY.load())
         for reply in replies:

@@ -15,6 +15,7 @@ from session_store.errors import WrongTypeError
 
 # Replies as bytes, whatever the client's decode_responses: its decoding could fail on what others wrote.
 _AS_BYTES = {NEVER_DECODE: True}
+_LOST = "the connection was lost, and with it what it watched"
 
 
 def raise_reply(error: Exception, key: bytes, command: str) -> NoReturn:
@@ -43,16 +44,19 @@ def run(client: Any, script: Script, keys: tuple[bytes, ...], args: tuple[object
 class PinnedConnection:
     """A connection for one attempt, from the client's pool and back.
 
-    It goes back with no reply on its way and nothing watched, or closed: closing is what an exchange that was cut
-    short, by an error or a cancelled task, ends with.
+    From the first exchange on it is that connection or none: redis-py would connect anew by itself, and the new
+    connection would watch nothing. It goes back with no reply on its way and nothing watched, or closed: closing is
+    what an exchange that was cut short, by an error or a cancelled task, ends with.
     """
 
-    __slots__ = ("_connection", "_given_back", "_lock", "_pool", "_settled")
+    __slots__ = ("__weakref__", "_connection", "_cut", "_given_back", "_held", "_lock", "_pool", "_settled")
 
     def __init__(self, pool: Any, connection: Any) -> None:
         self._pool = pool
         self._connection = connection
         self._lock = Lock()  # a closure may read in several tasks at once, and leave one behind
+        self._held = False  # it must not be replaced
+        self._cut = False  # an exchange is under way, or was cut short
         self._settled = True  # no reply is on its way, and nothing is watched
         self._given_back = False
 
@@ -62,29 +66,41 @@ class PinnedConnection:
         pool = pool_of(client, key)
         return cls(pool, pool.get_connection())
 
+    def begin(self, *commands: tuple[Any, ...]) -> list[Any]:
+        """The first exchange, made again after a lost connection as the client's retry policy says."""
+
+        def close(error: Exception) -> None:
+            self._connection.disconnect()
+
+        replies: list[Any] = self._connection.retry.call_with_retry(lambda: self.exchange(*commands), close)
+        self._held = True
+        self._connection.register_connect_callback(self._refuse_another)
+        return replies
+
+    def _refuse_another(self, connection: Any) -> None:
+        raise ConnectionError(_LOST)
+
     def exchange(self, *commands: tuple[Any, ...]) -> list[Any]:
         """Sends commands in one write and reads their replies, as bytes. Error replies are returned in place."""
         with self._lock:
             if self._given_back:
                 raise RuntimeError("snap and ops end with the closure that they were given to")
+            if self._held and self._cut:
+                raise ConnectionError(_LOST)
             self._settled = False
-            self._connection.send_packed_command([b"".join(map(pack_command, commands))])
-            return [self._reply() for _ in commands]
+            self._cut = True
+            data = [b"".join(map(pack_command, commands))]
+            # A health check would connect anew where it finds the connection dead.
+            self._connection.send_packed_command(data, check_health=not self._held)
+            replies = [self._reply() for _ in commands]
+            self._cut = False
+            return replies
 
     def _reply(self) -> Any:
         try:
             return self._connection.read_response(disable_decoding=True)
         except ResponseError as error:
             return error
-
-    def exchange_again(self, *commands: tuple[Any, ...]) -> list[Any]:
-        """The same, sent again after a lost connection as the client's retry policy says: for commands that may be."""
-
-        def close(error: Exception) -> None:
-            self._connection.disconnect()
-
-        replies: list[Any] = self._connection.retry.call_with_retry(lambda: self.exchange(*commands), close)
-        return replies
 
     def settle(self) -> None:
         """Says that all replies have come, and that nothing is watched any more."""
@@ -109,4 +125,5 @@ class PinnedConnection:
         finally:
             with self._lock:
                 self._given_back = True
+                self._connection.deregister_connect_callback(self._refuse_another)
                 self._pool.release(self._connection)

@@ -95,7 +95,7 @@ class Namespace(Reads[V]):
     ) -> bool:
         """Write a string slot. `nx`: only when there is no such slot; `xx`: only when there is one.
 
-        Returns False when nx or xx forbade it, and then nothing changes, the TTL neither. One script call
+        Returns False when nx or xx forbade it, and then the slot stays as it is, its TTL too. One script call
         (HMGET, TYPE, SET, TIME, HSET, PTTL), 1 round trip, O(length). A counter's slot takes the value, but `incr` goes on
         above every id that it has given.
         """
@@ -133,8 +133,8 @@ class Namespace(Reads[V]):
     def hdel(self, slot: str, *fields: str) -> int:
         """Remove fields of a hash slot; one without fields is gone. Returns how many were removed.
 
-        When none was, nothing changes, the TTL neither. One script call (HMGET, TYPE, HDEL, PEXPIRE, TIME, HSET, PTTL),
-        1 round trip, O(fields).
+        When none was, the slot stays as it is, its TTL too. One script call (HMGET, TYPE, HDEL, PEXPIRE, TIME, HSET,
+        PTTL), 1 round trip, O(fields).
         """
         return int(self._apply(self._make.hdel(slot, fields)))
 

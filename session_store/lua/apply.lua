@@ -63,7 +63,7 @@ local function sum_refused(operation, value, amount, limit)
   return overflows and redis.error_reply('ERR increment or decrement would overflow') or nil
 end
 
--- Does an operation. Its answer, and what the index is to say of the slot; nothing when nothing was changed.
+-- Does an operation. Its answer, and what the index is to say of the slot: nothing new when nothing was changed.
 local function perform(verb, number, ttl, first, last)
   local key, entry = KEYS[number], entries[number]
   if verb == 'hset' then
@@ -140,7 +140,7 @@ while ARGV[at] do
   at, operation = at + 4 + ARGV[at + 3], operation + 1
 end
 
-local longest, entry = ATTEMPT == '0' and RECORD_AGE * 1000 or 0
+local longest, entry = 0
 local changed = {}
 at = 3
 while ARGV[at] do
@@ -156,20 +156,20 @@ while ARGV[at] do
   at = last + 1
 end
 
--- A call that changed nothing leaves no record: nothing of it can be done twice.
+-- What changed nothing is recorded as well: it might find something to do if it arrived again. A record that stands
+-- alone is kept for its own sake.
 if ATTEMPT ~= '' then answer = ATTEMPT end
-if longest > 0 then
-  local fields, gone = {'~commits', remember(commits, TOKEN, answer)}, {fence and '~fence' or nil}  -- it has ended
-  for slot, after in pairs(changed) do
-    if after then
-      fields[#fields + 1] = slot
-      fields[#fields + 1] = after
-    else
-      gone[#gone + 1] = slot
-    end
+if longest == 0 and not commits then longest = RECORD_AGE * 1000 end
+local fields, gone = {'~commits', remember(commits, TOKEN, answer)}, {fence and '~fence' or nil}  -- which has ended
+for slot, after in pairs(changed) do
+  if after then
+    fields[#fields + 1] = slot
+    fields[#fields + 1] = after
+  else
+    gone[#gone + 1] = slot
   end
-  call_in_chunks('HSET', INDEX, fields, 1, #fields)
-  if gone[1] then call_in_chunks('HDEL', INDEX, gone, 1, #gone) end
-  index_lives_for(longest)
 end
+call_in_chunks('HSET', INDEX, fields, 1, #fields)
+if gone[1] then call_in_chunks('HDEL', INDEX, gone, 1, #gone) end
+if longest > 0 then index_lives_for(longest) end
 return {0, tostring(answer)}

@@ -129,3 +129,20 @@ async def test_a_commit_of_a_copy_whose_reply_was_lost_is_unknown(
         await ns.with_cas("n", add)
     assert (caught.value.key, caught.value.attempts) == (ns.key("n"), 1)
     assert await ns.exists("n") is False
+
+
+async def test_a_call_that_found_nothing_to_do_finds_nothing_later(
+    ns: AsyncNamespace, raw: Any, recorder: Any, prefix: str
+) -> None:
+    """Its record expires by itself where there is no slot to keep the index for."""
+    await ns.incr("warm")
+    await ns.purge()
+    recorder.clear()
+    assert await ns.delete("s") is False
+    (write,) = recorder.commands
+    assert 0 < await raw.pttl(f"{prefix}:u:~index") <= 600_500
+    assert await ns.slots() == []
+    tokens._idle.clear()  # what follows comes from another process
+    await ns.set("s", "1")
+    assert await resend(raw, write) == [[0, b"0"]]
+    assert await ns.get("s") == "1"

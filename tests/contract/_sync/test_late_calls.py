@@ -130,3 +130,20 @@ def test_a_commit_of_a_copy_whose_reply_was_lost_is_unknown(
         ns.with_cas("n", add)
     assert (caught.value.key, caught.value.attempts) == (ns.key("n"), 1)
     assert ns.exists("n") is False
+
+
+def test_a_call_that_found_nothing_to_do_finds_nothing_later(
+    ns: Namespace, raw: Any, recorder: Any, prefix: str
+) -> None:
+    """Its record expires by itself where there is no slot to keep the index for."""
+    ns.incr("warm")
+    ns.purge()
+    recorder.clear()
+    assert ns.delete("s") is False
+    (write,) = recorder.commands
+    assert 0 < raw.pttl(f"{prefix}:u:~index") <= 600_500
+    assert ns.slots() == []
+    tokens._idle.clear()  # what follows comes from another process
+    ns.set("s", "1")
+    assert resend(raw, write) == [[0, b"0"]]
+    assert ns.get("s") == "1"
