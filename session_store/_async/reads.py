@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from typing import Any, Generic, TypeVar
 
@@ -13,7 +14,7 @@ from session_store.errors import CodecError
 T = TypeVar("T")
 
 
-class AsyncReads(Generic[V]):
+class AsyncReads(ABC, Generic[V]):
     """Reads of one namespace. Each is one Redis command and one round trip, and writes nothing: no TTL moves.
 
     All raise `InvalidNameError` before anything is sent, `WrongTypeError` for a slot of the other type, `CodecError`
@@ -23,8 +24,9 @@ class AsyncReads(Generic[V]):
     __slots__ = ()
     _make: Operations[V]
 
+    @abstractmethod
     async def _read(self, command: str, key: bytes, *args: bytes) -> Any:
-        raise NotImplementedError
+        """The reply to one read command."""
 
     def _key(self, slot: str) -> bytes:
         return slot_key(self._make.base, slot)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from typing import Any, Generic, TypeVar
 
@@ -14,7 +15,7 @@ from session_store.errors import CodecError
 T = TypeVar("T")
 
 
-class Reads(Generic[V]):
+class Reads(ABC, Generic[V]):
     """Reads of one namespace. Each is one Redis command and one round trip, and writes nothing: no TTL moves.
 
     All raise `InvalidNameError` before anything is sent, `WrongTypeError` for a slot of the other type, `CodecError`
@@ -24,8 +25,9 @@ class Reads(Generic[V]):
     __slots__ = ()
     _make: Operations[V]
 
+    @abstractmethod
     def _read(self, command: str, key: bytes, *args: bytes) -> Any:
-        raise NotImplementedError
+        """The reply to one read command."""
 
     def _key(self, slot: str) -> bytes:
         return slot_key(self._make.base, slot)

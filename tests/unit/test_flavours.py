@@ -22,6 +22,7 @@ from session_store import (
     SessionStore,
     TextCodec,
 )
+from session_store._async import _flavour
 
 
 async def async_fn(snap: Any, ops: Any) -> int:
@@ -141,3 +142,11 @@ def test_codecs_read_well() -> None:
     store = SessionStore(InMemoryClient(), prefix="shop", default_ttl=60)
     assert repr([TextCodec(), JsonCodec()]) == "[TextCodec(), JsonCodec()]"
     assert repr(store) == "SessionStore(prefix='shop', default_ttl=60)"
+
+
+async def test_a_clusters_connection_that_cannot_be_made_goes_back_to_its_node() -> None:
+    node = Mock()
+    node.acquire_connection.return_value.connect = AsyncMock(side_effect=redis.ConnectionError("refused"))
+    with pytest.raises(redis.ConnectionError, match="refused"):
+        await _flavour._NodePool(node).get_connection()
+    node.release.assert_called_once_with(node.acquire_connection.return_value)

@@ -1,0 +1,303 @@
+"""Tasks that are cancelled wherever they wait, on a pool of one connection: the pool stays whole."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator
+from typing import Any
+
+import pytest
+import redis.asyncio
+from support.proxy import PATIENCE
+from support.servers import Server
+
+from session_store import AsyncNamespace, AsyncSessionStore, CasContentionError, CasPolicy
+
+SLOTS = ("a", "b", "c")
+MOST_WAITS = 200  # of one call; far more than any has
+TIMES = 20
+LEFT_BEHIND = "left behind by a closure"  # the name of a task
+
+
+class Interruption(BaseException):
+    """What ends a closure without being an Exception, as CancelledError does when something that it awaits is."""
+
+
+class Cancelling:
+    """Awaits a coroutine, and cancels it at its n-th wait.
+
+    - asleep: as it begins to wait, so that what it waits for is cancelled too;
+    - waking: when what it waited for has happened, but it does not know yet;
+    - stubborn: as it begins to wait, and at every wait after that.
+    """
+
+    def __init__(self, coroutine: Coroutine[Any, Any, Any], at: int, manner: str) -> None:
+        self._coroutine = coroutine
+        self._at = at
+        self._manner = manner
+        self.waits = 0
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        go_on: Callable[[Any], Any] = self._coroutine.send
+        with_what: Any = None
+        while True:
+            try:
+                future = go_on(with_what)
+            except StopIteration as stop:
+                return stop.value
+            self.waits += 1
+            due = self.waits == self._at
+            if (due and self._manner == "asleep") or (self.waits >= self._at and self._manner == "stubborn"):
+                asyncio.current_task().cancel()
+            try:
+                with_what = yield future
+                go_on = self._coroutine.send
+            except BaseException as error:
+                go_on, with_what = self._coroutine.throw, error
+            if due and self._manner == "waking":
+                go_on, with_what = self._coroutine.throw, asyncio.CancelledError()
+
+    async def run(self) -> Any:
+        return await self
+
+
+POOLS = {
+    "plain": redis.asyncio.ConnectionPool,
+    "blocking": lambda **options: redis.asyncio.BlockingConnectionPool(timeout=1, **options),
+}
+
+
+@pytest.fixture(params=POOLS)
+async def ns(request: pytest.FixtureRequest, server: Server, prefix: str) -> AsyncIterator[AsyncNamespace[str]]:
+    """A namespace on a pool of one connection, with values that tell their slots."""
+    pool = POOLS[request.param](port=server.port, max_connections=1, socket_timeout=10)
+    client = redis.asyncio.Redis(connection_pool=pool)
+    policy = CasPolicy(backoff_base=0.001, backoff_cap=0.001)
+    ns = AsyncSessionStore(client, prefix=prefix, default_ttl=600, cas_policy=policy).namespace("session")
+    await fill(ns)
+    yield ns
+    await client.aclose()
+    await pool.disconnect()
+
+
+async def fill(ns: AsyncNamespace[str]) -> None:
+    for slot in SLOTS:
+        await ns.set(slot, f"the value of {slot}")
+
+
+async def read_all(snap: Any, ops: Any) -> list[str | None]:
+    return [await snap.get(slot) for slot in SLOTS]
+
+
+async def check_whole(ns: AsyncNamespace[str], rival: redis.Redis) -> None:
+    """The pool has its one connection back, every call gets its own reply, nothing is watched or half-written."""
+    client = ns._client
+    assert not client.connection_pool._in_use_connections
+    values = [f"the value of {slot}" for slot in SLOTS]
+    async with client.pipeline(transaction=True) as pipeline:  # watches nothing; what an earlier call watched changes
+        for slot in SLOTS:
+            rival.append(ns.key(slot), "")
+            pipeline.get(ns.key(slot))
+        assert await pipeline.execute() == [value.encode() for value in values]
+    assert [await ns.get(slot) for slot in SLOTS] == values
+    assert await ns.with_cas(["a", "c"], read_all, max_retries=0) == values
+    assert rival.get(ns.key("left")) == rival.get(ns.key("right"))
+    assert all(rival.pttl(key) > 0 for key in rival.scan_iter(ns.key("*")))
+
+
+async def cancel_everywhere(
+    call: Callable[[int], Coroutine[Any, Any, Any]], manner: str, check: Callable[[], Awaitable[object]]
+) -> Any:
+    """Makes a call again and again, cancelled at its first wait, its second, and so on; the outcome without."""
+    for at in range(1, MOST_WAITS):
+        cancelling = Cancelling(call(at), at, manner)
+        task = asyncio.ensure_future(cancelling.run())
+        await asyncio.wait([task], timeout=PATIENCE)
+        assert task.done()
+        others = {other for other in asyncio.all_tasks() if other.get_name() != LEFT_BEHIND} - {asyncio.current_task()}
+        if manner == "stubborn":  # cancelled while it cleans up, a call leaves the rest of that to a task
+            await asyncio.wait([*others, task], timeout=PATIENCE)
+        else:
+            assert not others
+        await check()
+        if cancelling.waits < at:
+            assert at > 1  # something has been cancelled
+            return await task
+        if not task.cancelled():
+            task.exception()  # the call may have been over, or nearly so
+    raise AssertionError("a call without an end")
+
+
+every_manner = pytest.mark.parametrize("manner", ["asleep", "waking", "stubborn"])
+
+
+@every_manner
+@pytest.mark.parametrize("connected", [True, False], ids=["connected", "connecting"])
+async def test_commit_that_wins(ns: AsyncNamespace[str], rival: redis.Redis, manner: str, *, connected: bool) -> None:
+    """All of a commit is written, or nothing, and the pool is whole."""
+
+    async def check() -> None:
+        await check_whole(ns, rival)
+        if not connected:
+            await ns._client.connection_pool.disconnect()
+
+    def call(number: int) -> Coroutine[Any, Any, str]:
+        async def closure(snap: Any, ops: Any) -> str:
+            await asyncio.sleep(0)
+            first, second = await asyncio.gather(snap.get("b"), snap.get("c"))
+            ops.set("left", f"{first} {number}")
+            ops.set("right", f"{first} {number}")
+            return second
+
+        return ns.with_cas("a", closure)
+
+    await check()
+    assert await cancel_everywhere(call, manner, check) == "the value of c"
+
+
+@every_manner
+async def test_commit_that_loses(ns: AsyncNamespace[str], rival: redis.Redis, manner: str) -> None:
+    """The same through lost attempts, and the waits between them."""
+
+    async def closure(snap: Any, ops: Any) -> None:
+        rival.append(ns.key("a"), "")
+        ops.set("left", "never")
+
+    with pytest.raises(CasContentionError):
+        await cancel_everywhere(
+            lambda _: ns.with_cas("a", closure, max_retries=2), manner, lambda: check_whole(ns, rival)
+        )
+
+
+@every_manner
+async def test_closure_that_raises(ns: AsyncNamespace[str], rival: redis.Redis, manner: str) -> None:
+    """The same for a closure that raises."""
+
+    async def closure(snap: Any, ops: Any) -> None:
+        ops.set("left", "never")
+        raise ValueError(await snap.get("b"))
+
+    with pytest.raises(ValueError, match="the value of b"):
+        await cancel_everywhere(lambda _: ns.with_cas("a", closure), manner, lambda: check_whole(ns, rival))
+
+
+@every_manner
+@pytest.mark.parametrize("left_behind", [0, 2])
+async def test_closure_that_is_interrupted(
+    ns: AsyncNamespace[str], rival: redis.Redis, manner: str, left_behind: int
+) -> None:
+    """The same for one after which the connection is closed, while a task left behind reads and another is next."""
+    readers = []
+
+    async def closure(snap: Any, ops: Any) -> None:
+        ops.set("left", "never")
+        readers.extend(asyncio.create_task(read_on(snap, set()), name=LEFT_BEHIND) for _ in range(left_behind))
+        await snap.get("b")
+        raise Interruption
+
+    async def check() -> None:
+        await check_whole(ns, rival)
+        ends = await asyncio.wait_for(asyncio.gather(*readers, return_exceptions=True), PATIENCE)
+        assert {type(end) for end in ends} <= {RuntimeError, redis.ConnectionError}
+
+    with pytest.raises(Interruption):
+        await cancel_everywhere(lambda _: ns.with_cas("a", closure), manner, check)
+
+
+@every_manner
+@pytest.mark.parametrize(
+    ("call", "outcome"),
+    [
+        (lambda ns: ns.get("a"), "the value of a"),
+        (lambda ns: ns.set("a", "the value of a"), True),
+        (lambda ns: ns.hset("hash", mapping={"f": "1", "g": "2"}), 0),
+        (lambda ns: ns.touch(ttl=900), 4),
+        (lambda ns: ns.slots(), ["a", "b", "c", "hash"]),
+    ],
+    ids=["get", "set", "hset", "touch", "slots"],
+)
+async def test_single_calls(
+    ns: AsyncNamespace[str],
+    rival: redis.Redis,
+    call: Callable[[AsyncNamespace[str]], Coroutine[Any, Any, Any]],
+    outcome: object,
+    manner: str,
+) -> None:
+    """The same for calls that make no attempts."""
+    await ns.hset("hash", mapping={"f": "1", "g": "2"})
+    assert await cancel_everywhere(lambda _: call(ns), manner, lambda: check_whole(ns, rival)) == outcome
+
+
+@every_manner
+async def test_ids(ns: AsyncNamespace[str], rival: redis.Redis, manner: str) -> None:
+    """A cancelled `incr` may waste an id, and never has one given out again."""
+    given = [await ns.incr("ids")]
+
+    async def check() -> None:
+        await check_whole(ns, rival)
+        given.append(await ns.incr("ids"))
+
+    given.append(await cancel_everywhere(lambda _: ns.incr("ids"), manner, check))
+    *others, last, uncancelled = given  # the check came after the call that was not cancelled
+    assert len(set(given)) == len(given)
+    assert [*others, uncancelled, last] == sorted(given)
+
+
+@every_manner
+async def test_purge(ns: AsyncNamespace[str], rival: redis.Redis, manner: str) -> None:
+    """A cancelled purge has deleted every slot, or none."""
+
+    async def check() -> None:
+        assert len(list(rival.scan_iter(ns.key("*")))) in (0, len(SLOTS) + 1)  # with the index
+        await fill(ns)
+        await check_whole(ns, rival)
+
+    assert await cancel_everywhere(lambda _: ns.purge(), manner, check) == len(SLOTS)
+
+
+async def read_on(snap: Any, seen: set[str | None]) -> None:
+    while True:
+        seen.add(await snap.get("b"))
+
+
+@pytest.mark.parametrize("lost", [0, 1], ids=["wins", "loses once"])
+async def test_task_that_a_closure_leaves_behind(ns: AsyncNamespace[str], rival: redis.Redis, lost: int) -> None:
+    """It reads its own replies from `snap` while the closure lasts, and is told when that has ended."""
+    seen: set[str | None] = set()
+
+    async def closure(snap: Any, ops: Any) -> str | None:
+        left_behind.append(asyncio.ensure_future(read_on(snap, seen)))
+        for _ in range(3):  # the task is on its way; which of them reads next is open
+            assert await snap.get("c") == "the value of c"
+        if len(left_behind) <= lost:
+            rival.append(ns.key("a"), "")
+        ops.set("left", "1")
+        ops.set("right", "1")
+        return await snap.get("c")
+
+    for _ in range(TIMES):
+        left_behind: list[asyncio.Future[None]] = []
+        assert await ns.with_cas("a", closure) == "the value of c"
+        await check_whole(ns, rival)
+        ends = await asyncio.wait_for(asyncio.gather(*left_behind, return_exceptions=True), PATIENCE)
+        assert [type(end) for end in ends] == [RuntimeError] * (lost + 1)
+    assert seen == {"the value of b"}
+
+
+async def test_task_that_a_closure_cancels(ns: AsyncNamespace[str], rival: redis.Redis) -> None:
+    """A task that is cancelled in the middle of a read as the closure ends takes no one's reply along."""
+
+    async def closure(snap: Any, ops: Any) -> str | None:
+        task = asyncio.ensure_future(read_on(snap, set()))
+        value = await snap.get("c")
+        task.cancel()
+        ops.set("left", "1")
+        ops.set("right", "1")
+        return value
+
+    for _ in range(TIMES):
+        try:
+            assert await ns.with_cas("a", closure) == "the value of c"
+        except redis.ConnectionError:
+            pass  # the read was cut short, and the connection with it
+        await check_whole(ns, rival)

@@ -1,0 +1,274 @@
+"""`with_cas` when the reply to its EXEC is lost, or the EXEC is late: it has happened once, or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import redis
+from support.proxy import Proxy
+from support.servers import Server, free_port
+
+from session_store import CasContentionError, CommitUnknownError, Namespace, NamespacePurgedError
+
+# What a closure that writes slot n has watched: with the slot itself, WATCH alone stops a late EXEC once n has changed;
+# with another one, only the token does.
+watches_both_ways = pytest.mark.parametrize("watched", ["n", "gate"])
+
+
+class Stop(Exception):
+    """What a closure raises."""
+
+
+def stop() -> None:
+    raise Stop
+
+
+class Increment:
+    """A closure that adds one to n and returns (run, sum). `during` says what else happens in which run."""
+
+    def __init__(self, during: dict[int, Callable[[], object]] | None = None) -> None:
+        self.runs = 0
+        self._during = during or {}
+
+    def __call__(self, value: str | None, ops: Any) -> tuple[int, int]:
+        self.runs += 1
+        total = int(value or 0) + 1
+        ops.set("n", str(total))
+        self._during.get(self.runs, bool)()
+        return self.runs, total
+
+
+@watches_both_ways
+@pytest.mark.parametrize("max_retries", [0, 3])
+def test_lost_reply(connect, proxy: Proxy, watched: str, max_retries: int) -> None:
+    """A commit whose reply is lost has added exactly one, and what its closure returned is returned."""
+    ns = connect(proxy.port)
+    ns.set("n", "5")
+    increment = Increment()
+    proxy.lose_reply("EXEC")
+    assert ns.cas(watched, increment, max_retries=max_retries) == (1, 6)
+    assert ns.get("n") == "6"
+    assert increment.runs == 1
+
+
+@watches_both_ways
+def test_lost_commit(connect, proxy: Proxy, watched: str) -> None:
+    """A commit that never reached the server is made by the next attempt."""
+    ns = connect(proxy.port)
+    ns.set("n", "5")
+    proxy.drop("EXEC")
+    assert ns.cas(watched, Increment(), max_retries=1) == (2, 6)
+    assert ns.get("n") == "6"
+
+
+def test_lost_commit_of_the_last_attempt(connect, proxy: Proxy) -> None:
+    """Without another attempt, what redis-py raised tells that the commit has not happened."""
+    ns = connect(proxy.port)
+    ns.set("n", "5")
+    proxy.drop("EXEC")
+    with pytest.raises(redis.ConnectionError):
+        ns.cas("n", Increment(), max_retries=0)
+    assert ns.get("n") == "5"
+
+
+def test_two_faults_in_a_row(connect, proxy: Proxy) -> None:
+    """The first EXEC never arrives, the reply of the second is lost: the second is what has happened."""
+    ns = connect(proxy.port)
+    ns.set("n", "5")
+    increment = Increment()
+    proxy.drop("EXEC")
+    proxy.lose_reply("EXEC")
+    assert ns.cas("n", increment, max_retries=1) == (2, 6)
+    assert ns.get("n") == "6"
+
+
+@watches_both_ways
+@pytest.mark.parametrize("cut", [True, False], ids=["cut", "timeout"])
+def test_late_commit_after_the_retry(connect, proxy: Proxy, rival: redis.Redis, watched: str, *, cut: bool) -> None:
+    """An EXEC that arrives when the retry has committed does nothing: another program's +1 on top of it stands."""
+    ns = connect(proxy.port, socket_timeout=10 if cut else 0.2)
+    ns.set("n", "5")
+    late = proxy.hold("EXEC", cut=cut)
+    assert ns.cas(watched, Increment()) == (2, 6)
+    rival.incr(ns.key("n"))
+    late.release()
+    assert ns.get("n") == "7"
+
+
+@watches_both_ways
+def test_late_commit_after_the_retry_and_other_calls(connect, proxy: Proxy, rival: redis.Redis, watched: str) -> None:
+    """The same when the process that made the commit has gone on writing to the namespace."""
+    ns = connect(proxy.port)
+    ns.set("n", "5")
+    late = proxy.hold("EXEC")
+    assert ns.cas(watched, Increment()) == (2, 6)
+    for _ in range(3):
+        ns.incr("ids")
+        ns.cas("gate", lambda _, ops: ops.set("seen", "yes"))
+    rival.incr(ns.key("n"))
+    late.release()
+    assert ns.get("n") == "7"
+
+
+def test_late_commit_that_had_nothing_to_do(connect, proxy: Proxy, rival: redis.Redis) -> None:
+    """The same for a commit that deletes what was not there, and is there when the EXEC arrives."""
+    ns = connect(proxy.port)
+    late = proxy.hold("EXEC")
+    assert ns.cas("gate", lambda _, ops: ops.delete("n")) is None
+    rival.set(ns.key("n"), "theirs", ex=60)
+    late.release()
+    assert ns.get("n") == "theirs"
+
+
+@watches_both_ways
+@pytest.mark.parametrize("max_retries", [1, 3])
+def test_late_commit_during_the_retry(connect, proxy: Proxy, watched: str, max_retries: int) -> None:
+    """An EXEC that arrives while the closure runs again is the commit, and its run's result is returned."""
+    ns = connect(proxy.port)
+    ns.set("n", "5")
+    late = proxy.hold("EXEC")
+    assert ns.cas(watched, Increment({2: late.release}), max_retries=max_retries) == (1, 6)
+    assert ns.get("n") == "6"
+
+
+@watches_both_ways
+def test_late_commit_after_the_closure_raised(connect, proxy: Proxy, watched: str) -> None:
+    """What the closure raised says that nothing was written; an EXEC that arrives later keeps to it."""
+    ns = connect(proxy.port)
+    ns.set("n", "5")
+    late = proxy.hold("EXEC")
+    with pytest.raises(Stop):
+        ns.cas(watched, Increment({2: stop}))
+    late.release()
+    assert ns.get("n") == "5"
+
+
+def test_late_commit_before_the_closure_raised(connect, proxy: Proxy) -> None:
+    """An EXEC that arrives before the closure raises is the commit: with_cas returns what it has done."""
+    ns = connect(proxy.port)
+    ns.set("n", "5")
+    late = proxy.hold("EXEC")
+
+    def release_and_stop() -> None:
+        late.release()
+        stop()
+
+    assert ns.cas("n", Increment({2: release_and_stop})) == (1, 6)
+    assert ns.get("n") == "6"
+
+
+def test_late_commit_after_contention(connect, proxy: Proxy, other: Namespace[str]) -> None:
+    """CasContentionError says that nothing was written; an EXEC that arrives later keeps to it."""
+    ns = connect(proxy.port)
+    late = proxy.hold("EXEC")
+    with pytest.raises(CasContentionError):
+        ns.cas("gate", Increment({2: lambda: other.set("gate", "2")}), max_retries=1)
+    late.release()
+    assert not ns.exists("n")
+
+
+@watches_both_ways
+def test_late_commit_after_a_purge_with_a_fence(connect, proxy: Proxy, other: Namespace[str], watched: str) -> None:
+    """A purge with a fence while the commit is on its way wins: nothing is written then or later."""
+    ns = connect(proxy.port)
+    ns.set("n", "5")
+    late = proxy.hold("EXEC")
+    with pytest.raises(NamespacePurgedError):
+        ns.cas(watched, Increment({2: lambda: other.purge(fence=60)}))
+    late.release()
+    assert not ns.exists("n")
+
+
+@pytest.mark.parametrize(("fault", "value"), [("lose_reply", "6"), ("drop", "5")])
+def test_server_stays_away(connect, proxy: Proxy, rival: redis.Redis, fault: str, value: str) -> None:
+    """A commit that may have happened, on a server that does not come back, is an error that says just that."""
+    ns = connect(proxy.port, retries=0)
+    ns.set("n", "5")
+    getattr(proxy, fault)("EXEC", then=proxy.refuse)
+    with pytest.raises(CommitUnknownError) as caught:
+        ns.cas(["n", "gate"], Increment(), max_retries=2)
+    assert (caught.value.key, caught.value.attempts) == (ns.key("n"), 3)
+    assert isinstance(caught.value.__cause__, redis.ConnectionError)
+    assert rival.get(ns.key("n")) == value
+
+
+def test_server_goes_away_while_the_closure_raises(connect, proxy: Proxy) -> None:
+    """What the closure raised does not tell whether an earlier commit has happened: it becomes the cause."""
+    ns = connect(proxy.port, retries=0)
+
+    def refuse_and_stop() -> None:
+        proxy.refuse()
+        stop()
+
+    proxy.drop("EXEC")
+    with pytest.raises(CommitUnknownError) as caught:
+        ns.cas("n", Increment({2: refuse_and_stop}))
+    assert caught.value.attempts == 2
+    assert isinstance(caught.value.__cause__, Stop)
+
+
+def test_dead_server(connect) -> None:
+    """Nothing is at stake before a commit is sent: redis-py's error comes as it is, and the closure never runs."""
+    ns = connect(free_port(), retries=0)
+    increment = Increment()
+    with pytest.raises(redis.ConnectionError) as caught:
+        ns.cas("n", increment)
+    assert type(caught.value) is redis.ConnectionError
+    assert increment.runs == 0
+
+
+def test_dead_server_after_a_closure_that_wrote_nothing(connect, proxy: Proxy) -> None:
+    """Nothing is at stake when nothing was to be written."""
+    ns = connect(proxy.port, retries=0)
+    with pytest.raises(redis.ConnectionError):
+        ns.cas("n", lambda _value, _ops: proxy.refuse(), max_retries=1)
+
+
+@pytest.mark.parametrize(("fault", "command"), [("lose_reply", "EVALSHA"), ("drop", "EVALSHA"), ("drop", "WATCH")])
+def test_lost_beginning(connect, proxy: Proxy, rival: redis.Redis, fault: str, command: str) -> None:
+    """What an attempt begins with only reads: redis-py's retries send it again, and it watches on the new connection."""
+    ns = connect(proxy.port)
+    ns.set("n", "5")
+    getattr(proxy, fault)(command)
+    increment = Increment({1: lambda: rival.incr(ns.key("n"))})
+    with pytest.raises(CasContentionError):
+        ns.cas(["gate", "n"], increment, max_retries=0)
+    assert increment.runs == 1
+    assert ns.get("n") == "6"
+
+
+@pytest.mark.parametrize("fault", ["lose_reply", "drop"])
+def test_lost_settlement(connect, proxy: Proxy, fault: str) -> None:
+    """The call that settles a commit may be sent twice as well."""
+    ns = connect(proxy.port)
+    ns.set("n", "5")
+    late = proxy.hold("EXEC")
+
+    def break_the_settlement() -> None:
+        getattr(proxy, fault)("EVALSHA")
+        stop()
+
+    with pytest.raises(Stop):
+        ns.cas("gate", Increment({2: break_the_settlement}))
+    late.release()
+    assert ns.get("n") == "5"
+
+
+@pytest.mark.parametrize("runs", [1, 3])
+def test_scripts_forgotten_before_the_commit(connect, server: Server, rival: redis.Redis, runs: int) -> None:
+    """SCRIPT FLUSH between begin and commit is not an attempt, however often it happens."""
+    ns = connect(server.port)
+    ns.set("n", "5")
+    assert ns.cas("n", Increment(dict.fromkeys(range(1, runs + 1), rival.script_flush)), max_retries=0)[1] == 6
+    assert ns.get("n") == "6"
+
+
+def test_scripts_forgotten_and_reply_lost(connect, proxy: Proxy, rival: redis.Redis) -> None:
+    """An EXEC that ran no script, and whose reply is lost besides, has not committed: the next attempt does."""
+    ns = connect(proxy.port)
+    ns.set("n", "5")
+    proxy.lose_reply("EXEC")
+    assert ns.cas("n", Increment({1: rival.script_flush}), max_retries=1) == (2, 6)
+    assert ns.get("n") == "6"

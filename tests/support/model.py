@@ -1,0 +1,237 @@
+"""The semantics of a store in plain dicts: the specification that the state machine holds every back end to.
+
+There is no clock. Everything that ends knows how many seconds it has left, and `Model.advance` takes some away.
+Texts stand for their bytes in UTF-8; a lone surrogate stands for a byte that is none (Python's "surrogateescape").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from copy import deepcopy
+from datetime import timedelta
+from typing import Any
+
+from session_store import CasContentionError, CodecError, NamespacePurgedError, NestedCasError
+from support.space import Slot, Space
+
+MOST_BYTES = 65_536  # of a watched slot that a snapshot keeps; a larger one is read when asked for
+RECORD_AGE = 600  # seconds that a record keeps an index in which there is nothing else
+RECORD_AGE = 600  # seconds that the record of a call is kept when nothing else asks for an index
+OUTSIDER = 2  # who is neither store 0 nor store 1, but another program
+
+Ttl = float | timedelta | None
+
+
+class Reads:
+    """What a namespace and a snapshot answer from their slots."""
+
+    def _space(self, slot: str) -> Space:
+        raise NotImplementedError
+
+    def _fields(self, slot: str, operation: str) -> dict[str, str]:
+        return self._space(slot).content(slot, "hash", operation) or {}
+
+    def get(self, slot: str) -> str | None:
+        """A value that the codec cannot read is an error."""
+        value: str | None = self._space(slot).content(slot, "string", "get")
+        try:
+            (value or "").encode()
+        except UnicodeEncodeError:
+            raise CodecError(self._space(slot).base + slot) from None
+        return value
+
+    def exists(self, slot: str) -> bool:
+        return slot in self._space(slot).slots
+
+    def hget(self, slot: str, field: str) -> str | None:
+        return self._fields(slot, "hget").get(field)
+
+    def hmget(self, slot: str, fields: Sequence[str]) -> list[str | None]:
+        """For no field nothing is read, and no kind is wrong."""
+        return [self._fields(slot, "hmget").get(field) for field in fields]
+
+    def hgetall(self, slot: str) -> dict[str, str]:
+        return dict(self._fields(slot, "hgetall"))
+
+    def hkeys(self, slot: str) -> list[str]:
+        return list(self._fields(slot, "hkeys"))
+
+    def hlen(self, slot: str) -> int:
+        return len(self._fields(slot, "hlen"))
+
+    def hexists(self, slot: str, field: str) -> bool:
+        return field in self._fields(slot, "hexists")
+
+
+class Snapshot(Reads):
+    """The watched slots as they were when the attempt began, the others as they are; a large one is not kept."""
+
+    def __init__(self, model: Model, name: str, watched: Sequence[str]) -> None:
+        self._model, self._name = model, name
+        self._then = deepcopy(model.spaces[name])
+        slots = self._then.slots
+        self._kept = {each for each in watched if each not in slots or size(slots[each]) <= MOST_BYTES}
+
+    def _space(self, slot: str) -> Space:
+        return self._then if slot in self._kept else self._model.spaces[self._name]
+
+
+def size(slot: Slot) -> int:
+    """Bytes of what a slot holds."""
+    parts = [*slot.value, *slot.value.values()] if slot.kind == "hash" else [slot.value]
+    return sum(len(part.encode(errors="surrogateescape")) for part in parts) if slot.kind != "list" else 0
+
+
+class Ops:
+    """What a closure records."""
+
+    def __init__(self) -> None:
+        self.recorded: list[tuple[Any, ...]] = []  # verb, slot, TTL, arguments
+
+    def set(self, slot: str, value: str, *, ttl: Ttl = None) -> None:
+        self.recorded.append(("set", slot, ttl, value))
+
+    def delete(self, slot: str) -> None:
+        self.recorded.append(("delete", slot, None))
+
+    def hset(
+        self, slot: str, field: str = "", value: str = "", *, mapping: dict[str, str] | None = None, ttl: Ttl = None
+    ) -> None:
+        self.recorded.append(("hset", slot, ttl, mapping or {field: value}))
+
+    def hdel(self, slot: str, *fields: str, ttl: Ttl = None) -> None:
+        self.recorded.append(("hdel", slot, ttl, *fields))
+
+
+class ModelNamespace(Reads):
+    """The methods of a `Namespace`. What they check before any I/O is not modelled."""
+
+    def __init__(self, model: Model, who: int, name: str) -> None:
+        self.name = name
+        self._model, self._who = model, who
+
+    def key(self, slot: str) -> str:
+        return self._space(slot).base + slot
+
+    def _space(self, slot: str = "") -> Space:
+        return self._model.spaces[self.name]
+
+    def _apply(self, *operations: tuple[Any, ...]) -> list[Any]:
+        """All operations in their order, or none. A fence refuses them before they are looked at.
+
+        They are recorded even when none of them changed anything, in an index of their own if there is no other.
+        """
+        if self._space().fence_left > 0:
+            raise NamespacePurgedError(self.name)
+        space = deepcopy(self._space())
+        results = [getattr(space, verb)(slot, self._model.seconds(ttl), *args) for verb, slot, ttl, *args in operations]
+        if operations and space.index_left <= 0:
+            space.index_left = RECORD_AGE
+        # A call that changed nothing is on record as well: were it to arrive again, it might find something to do.
+        if space.index_left <= 0:
+            space.index_left = RECORD_AGE
+        self._model.spaces[self.name] = space
+        return results
+
+    def set(self, slot: str, value: str, *, ttl: Ttl = None, nx: bool = False, xx: bool = False) -> bool:
+        return self._apply(("set", slot, ttl, value, nx, xx))[0]
+
+    def delete(self, slot: str) -> bool:
+        return self._apply(("delete", slot, None))[0]
+
+    def hset(
+        self, slot: str, field: str = "", value: str = "", *, mapping: dict[str, str] | None = None, ttl: Ttl = None
+    ) -> int:
+        return self._apply(("hset", slot, ttl, mapping or {field: value}))[0]
+
+    def hdel(self, slot: str, *fields: str) -> int:
+        return self._apply(("hdel", slot, None, *fields))[0]
+
+    def hincrby(self, slot: str, field: str, amount: int = 1) -> int:
+        return self._apply(("hincrby", slot, None, field, amount))[0]
+
+    def incr(self, slot: str, amount: int = 1) -> int:
+        return self._apply(("incr", slot, None, amount))[0]
+
+    def ttl(self, slot: str) -> float | None:
+        found = self._space().slots.get(slot)
+        return found.left if found else None
+
+    def touch(self, *, ttl: Ttl = None) -> int:
+        return self._space().touch(self._model.seconds(ttl))
+
+    def purge(self, *, fence: Ttl = None, scan: bool = False) -> int:
+        return self._space().purge(0 if fence is None else self._model.seconds(fence), scan)
+
+    def slots(self) -> list[str]:
+        return self._space().live()
+
+    def with_cas(self, slot: str | Sequence[str], fn: Callable[[Snapshot, Ops], Any], *, max_retries: int) -> Any:
+        """An attempt is lost when a watched slot was changed since it began; then nothing else of it is looked at."""
+        if (self._who, self.name) in self._model.closures:
+            raise NestedCasError(self.name)
+        watched = (slot,) if isinstance(slot, str) else tuple(slot)
+        for _ in range(max_retries + 1):
+            if self._space().fence_left > 0:
+                raise NamespacePurgedError(self.name)
+            began = {name: self._space().revisions[name] for name in watched}
+            ops = Ops()
+            self._model.closures.add((self._who, self.name))
+            try:
+                result = fn(Snapshot(self._model, self.name, watched), ops)
+            finally:
+                self._model.closures.remove((self._who, self.name))
+            if all(self._space().revisions[name] == revision for name, revision in began.items()):
+                if ops.recorded:
+                    self._apply(*ops.recorded)
+                return result
+        raise CasContentionError(self.key(watched[0]), max_retries + 1)
+
+
+class Outsider:
+    """Another program on the same server: plain commands, and no word to the index."""
+
+    def __init__(self, model: Model, name: str) -> None:
+        self._model, self._name = model, name
+
+    def delete(self, slot: str) -> None:
+        self._model.spaces[self._name].remove(slot)
+
+    def write(self, slot: str, kind: str, value: Any, ttl: float) -> None:
+        """Whatever the key held, it now holds this."""
+        space = self._model.spaces[self._name]
+        space.slots[slot] = Slot(kind, value, ttl)
+        space.revisions[slot] += 1
+
+    def outlive(self, seconds: float) -> None:
+        self._model.advance(seconds)
+
+
+class Model:
+    """What two stores of one prefix share. Its stores are numbers: 0 and 1."""
+
+    def __init__(self, prefix: str, default_ttl: float, names: Sequence[str]) -> None:
+        self.spaces = {name: Space(f"{prefix}:{name}:") for name in names}
+        self.closures: set[tuple[int, str]] = set()  # store and namespace of those that run
+        self._default_ttl = default_ttl
+
+    def seconds(self, ttl: Ttl) -> float:
+        """A TTL as it was given: seconds, a timedelta, or None for the default."""
+        if ttl is None:
+            return self._default_ttl
+        return ttl.total_seconds() if isinstance(ttl, timedelta) else ttl
+
+    def handle(self, who: int, name: str) -> ModelNamespace | Outsider:
+        return Outsider(self, name) if who == OUTSIDER else ModelNamespace(self, who, name)
+
+    def advance(self, seconds: float) -> None:
+        for space in self.spaces.values():
+            space.age(seconds)
+
+    def namespaces(self, who: int) -> list[str]:
+        """Those with a live slot of the library's."""
+        return sorted(name for name, space in self.spaces.items() if space.live())
+
+    def contents(self) -> dict[str, Slot]:
+        """What every key holds, but for the index."""
+        return {space.base + name: slot for space in self.spaces.values() for name, slot in space.slots.items()}

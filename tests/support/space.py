@@ -1,0 +1,155 @@
+"""What one namespace holds, in plain dicts, and what each mutation does to it."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from redis.exceptions import ResponseError
+
+from session_store import WrongTypeError
+
+INT64 = range(-(2**63), 2**63)
+
+
+@dataclass
+class Slot:
+    """A key that holds something."""
+
+    kind: str  # "string", "hash", or "list", which only other programs write
+    value: Any
+    left: float  # seconds
+
+
+def integer(text: str) -> int | None:
+    """The integer that Redis reads in a text: 64 bits, and no other way to write it."""
+    return int(text) if re.fullmatch("0|-?[1-9][0-9]*", text) and int(text) in INT64 else None
+
+
+class Space:
+    """What one namespace holds, and what each mutation does to it. Mutations take the TTL in seconds."""
+
+    def __init__(self, base: str) -> None:
+        self.base = base  # <prefix>:<namespace>:
+        self.slots: dict[str, Slot] = {}  # what lives, whoever wrote it
+        self.index: dict[str, int | None] = {}  # what this library wrote and has not deleted: a counter's last value
+        self.index_left = 0.0  # the index lasts for the longest TTL that a change has asked for
+        self.fence_left = 0.0
+        self.revisions: Counter[str] = Counter()  # by slot, how often it was changed; what WATCH sees
+
+    def age(self, seconds: float) -> None:
+        """A slot without time left is gone; an index without time left is forgotten, counters included."""
+        self.index_left -= seconds
+        self.fence_left -= seconds
+        for name, slot in list(self.slots.items()):
+            slot.left -= seconds
+            if slot.left <= 0:
+                self.remove(name)
+        if self.index_left <= 0:
+            self.index.clear()
+
+    def content(self, name: str, kind: str, operation: str) -> Any:
+        """What a slot holds, None for nothing. A slot of another kind is an error."""
+        slot = self.slots.get(name)
+        if slot and slot.kind != kind:
+            raise WrongTypeError(self.base + name, operation)
+        return slot.value if slot else None
+
+    def write(self, name: str, kind: str, value: Any, ttl: float) -> None:
+        """Value, TTL and index entry go together."""
+        self.slots[name] = Slot(kind, value, ttl)
+        self.revisions[name] += 1
+        self.index.setdefault(name, None)
+        self.index_left = max(self.index_left, ttl)
+
+    def remove(self, name: str) -> bool:
+        """A key that goes, for whatever reason. The index is not told."""
+        existed = self.slots.pop(name, None) is not None
+        self.revisions[name] += existed
+        return existed
+
+    def set(self, name: str, ttl: float, value: str, nx: bool = False, xx: bool = False) -> bool:
+        """Nothing changes when nx or xx forbids it. A counter's last value stays in the index."""
+        self.content(name, "string", "set")
+        if nx if name in self.slots else xx:
+            return False
+        self.write(name, "string", value, ttl)
+        return True
+
+    def delete(self, name: str, ttl: float) -> bool:
+        """Any kind of slot, and a counter's last value with it."""
+        if name in self.slots or name in self.index:
+            self.index_left = max(self.index_left, ttl)
+        self.index.pop(name, None)
+        return self.remove(name)
+
+    def hset(self, name: str, ttl: float, mapping: dict[str, str]) -> int:
+        """Counts the fields that are new."""
+        fields = self.content(name, "hash", "hset") or {}
+        self.write(name, "hash", fields | mapping, ttl)
+        return len(mapping.keys() - fields.keys())
+
+    def hdel(self, name: str, ttl: float, *names: str) -> int:
+        """Nothing changes when no field was there. A slot without fields is gone; the index knows it if a counter."""
+        fields = self.content(name, "hash", "hdel") or {}
+        rest = {field: value for field, value in fields.items() if field not in names}
+        if len(rest) < len(fields):
+            self.write(name, "hash", rest, ttl)
+        if fields and not rest:
+            self.remove(name)
+            if self.index[name] is None:
+                del self.index[name]
+        return len(fields) - len(rest)
+
+    def hincrby(self, name: str, ttl: float, field: str, amount: int) -> int:
+        """A field begins at 0."""
+        fields = self.content(name, "hash", "hincrby") or {}
+        total = self.added(name, fields.get(field, "0"), amount, "hincrby")
+        self.write(name, "hash", {**fields, field: str(total)}, ttl)
+        return total
+
+    def incr(self, name: str, ttl: float, amount: int) -> int:
+        """Goes on from the slot's value or the last one given, whichever is farther: no id comes twice."""
+        value, last = self.content(name, "string", "incr"), self.index.get(name)
+        value = str(last or 0) if value is None else value
+        stands = integer(value)
+        total = self.added(name, value if stands is None else str(max(stands, last or stands)), amount, "incr")
+        self.write(name, "string", str(total), ttl)
+        self.index[name] = total
+        return total
+
+    def added(self, name: str, value: str, amount: int, operation: str) -> int:
+        """A sum of 64 bits."""
+        number = integer(value)
+        if number is None:
+            raise WrongTypeError(self.base + name, operation)
+        if number + amount not in INT64:
+            raise ResponseError
+        return number + amount
+
+    def touch(self, ttl: float) -> int:
+        """Renews what the index names, and what would move by less than a second is not changed. Counts what lives.
+
+        Slots that are gone leave the index, but for counters.
+        """
+        live = [name for name in self.index if name in self.slots]
+        for name in live:
+            self.revisions[name] += abs(self.slots[name].left - ttl) >= 1
+            self.slots[name].left = ttl
+        self.index = {name: last for name, last in self.index.items() if name in live or last is not None}
+        self.index_left = max(self.index_left, ttl if live else 0)
+        return len(live)
+
+    def purge(self, fence: float, scan: bool) -> int:
+        """Deletes what the index names, with scan also the rest; counts slots. Only the longest fence is left."""
+        names = [*self.index, *(self.slots if scan else ())]
+        count = sum(self.remove(name) and not name.startswith("~") for name in names)
+        self.index.clear()
+        self.fence_left = self.index_left = max(self.fence_left, fence, 0)
+        return count
+
+    def live(self) -> list[str]:
+        """The live slots that the library wrote."""
+        return sorted(name for name in self.index if name in self.slots)
