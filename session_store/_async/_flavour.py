@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any
 
 import redis.asyncio
@@ -20,8 +21,9 @@ async def to_the_end(step: Callable[[], Coroutine[Any, Any, None]]) -> None:
     try:
         await asyncio.shield(task)
     except asyncio.CancelledError:
-        while not task.done():
-            await asyncio.wait([task])
+        while not task.done():  # however often it is cancelled
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([task])
         raise
 
 

@@ -57,9 +57,6 @@ class Cancelling:
             if due and self._manner == "waking":
                 go_on, with_what = self._coroutine.throw, asyncio.CancelledError()
 
-    async def run(self) -> Any:
-        return await self
-
 
 POOLS = {
     "plain": redis.asyncio.ConnectionPool,
@@ -116,7 +113,7 @@ async def cancel_everywhere(
     """Makes a call again and again, cancelled at its first wait, its second, and so on; the outcome without."""
     for at in range(1, MOST_WAITS):
         cancelling = Cancelling(call(at), at, manner)
-        task = asyncio.ensure_future(cancelling.run())
+        task = asyncio.ensure_future(cancelling)
         await asyncio.wait([task], timeout=PATIENCE)
         assert task.done()
         others = {other for other in asyncio.all_tasks() if other.get_name() != LEFT_BEHIND} - {asyncio.current_task()}
@@ -195,6 +192,7 @@ async def test_closure_that_is_interrupted(
     readers = []
 
     async def closure(snap: Any, ops: Any) -> None:
+        ops.set("left", "never")
         readers.extend(asyncio.create_task(read_on(snap, set()), name=LEFT_BEHIND) for _ in range(left_behind))
         await snap.get("b")
         raise Interruption

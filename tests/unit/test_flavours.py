@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 from collections.abc import Iterator
 from typing import Any
@@ -150,3 +151,25 @@ async def test_a_clusters_connection_that_cannot_be_made_goes_back_to_its_node()
     with pytest.raises(redis.ConnectionError, match="refused"):
         await _flavour._NodePool(node).get_connection()
     node.release.assert_called_once_with(node.acquire_connection.return_value)
+
+
+async def test_a_step_that_must_not_stop_half_way_outlasts_every_cancelling() -> None:
+    """The task is cancelled all the same, when the step is done."""
+    begun, go_on = asyncio.Event(), asyncio.Event()
+    done = []
+
+    async def step() -> None:
+        begun.set()
+        await go_on.wait()
+        done.append(True)
+
+    task = asyncio.ensure_future(_flavour.to_the_end(step))
+    await begun.wait()
+    for _ in range(4):
+        task.cancel()
+        await asyncio.sleep(0)
+        assert not task.done()
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert done == [True]
