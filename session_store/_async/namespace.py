@@ -31,8 +31,8 @@ class AsyncNamespace(AsyncReads[V]):
     A slot is a string, a hash or a counter, and comes into being by being written. Every write sets the slot's TTL, to
     `ttl` (seconds as int or float, or a timedelta) where one is given and to the store's default elsewhere; reads
     leave it alone. Every write is one script call and one round trip, applied all or not at all. When the client sends
-    it again after a lost reply, it is recognised for 10 minutes (as long as nobody purges the namespace), applied once
-    all the same, and answered as it was the first time.
+    it again after a lost reply, it is recognised for 10 minutes (or until the namespace is purged or has expired),
+    applied once all the same, and answered as it was the first time.
 
     Beside what is named at each method, all raise `InvalidNameError`, `TypeError` and `ValueError` for bad arguments
     before anything is sent; writes raise `WrongTypeError` for a slot of the other type and `NamespacePurgedError`

@@ -12,7 +12,7 @@
 local call, find, sub, match = redis.call, string.find, string.sub, string.match
 local INDEX = KEYS[1]
 local SLOT_BEGINS = #INDEX - 5      -- INDEX ends in '~index'; the name of a slot begins at the same place in its key
-local RECORD_AGE = 600              -- seconds that a commit is remembered at least; clients give up resending before
+local RECORD_AGE = 600              -- seconds that a commit is remembered, if the index lives; clients resend sooner
 local INDEX_SLACK = 500             -- milliseconds that the index may outlive its slots; saves it a write in a burst
 local CHUNK = 4000                  -- arguments of one call; Lua's unpack refuses 8000
 

@@ -8,7 +8,7 @@
 local TTL = tonumber(ARGV[1])
 local NOTICEABLE = math.min(1000, TTL / 2)   -- milliseconds
 
-local live, renewed, expired = 0, false, {}
+local live, longest, expired = 0, 0, {}
 for number = 2, #KEYS do
   local key = KEYS[number]
   local left = call('PTTL', key)
@@ -18,11 +18,12 @@ for number = 2, #KEYS do
     live = live + 1
     if left == -1 or math.abs(TTL - left) >= NOTICEABLE then
       call('PEXPIRE', key, TTL)
-      renewed = true
+      left = TTL
     end
+    longest = math.max(longest, left)
   end
 end
-if renewed then index_lives_for(TTL) end
+if live > 0 then index_lives_for(longest) end
 
 -- The index forgets slots that have expired, but not where a counter stood.
 for _, slot in ipairs(expired) do

@@ -48,6 +48,18 @@ async def test_a_touched_namespace_lives_on(ns: AsyncNamespace, pass_time: Any) 
     assert await ns.purge() == 3
 
 
+async def test_a_touch_keeps_the_index_for_what_others_made_live_longer(
+    ns: AsyncNamespace, raw: Any, pass_time: Any
+) -> None:
+    """A slot that needs no new TTL itself: purge still finds it when the index would have expired."""
+    await ns.set("a", "1", ttl=90)
+    await raw.pexpire(ns.key("a"), 330_000)
+    assert await ns.touch(ttl=330) == 1
+    await pass_time(100)
+    assert await ns.slots() == ["a"]
+    assert await ns.purge() == 1
+
+
 async def test_a_touch_that_moves_little_writes_nothing(ns: AsyncNamespace, raw: Any) -> None:
     """Less than a second: so it makes no writer lose that watches the key."""
     await ns.set("a", "1", ttl=999.5)

@@ -49,6 +49,18 @@ def test_a_touched_namespace_lives_on(ns: Namespace, pass_time: Any) -> None:
     assert ns.purge() == 3
 
 
+def test_a_touch_keeps_the_index_for_what_others_made_live_longer(
+    ns: Namespace, raw: Any, pass_time: Any
+) -> None:
+    """A slot that needs no new TTL itself: purge still finds it when the index would have expired."""
+    ns.set("a", "1", ttl=90)
+    raw.pexpire(ns.key("a"), 330_000)
+    assert ns.touch(ttl=330) == 1
+    pass_time(100)
+    assert ns.slots() == ["a"]
+    assert ns.purge() == 1
+
+
 def test_a_touch_that_moves_little_writes_nothing(ns: Namespace, raw: Any) -> None:
     """Less than a second: so it makes no writer lose that watches the key."""
     ns.set("a", "1", ttl=999.5)
