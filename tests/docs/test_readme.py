@@ -146,7 +146,7 @@ def test_the_commands_exist() -> None:
     """Every make target, extra and option that is named."""
     targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     named = re.findall(r"\bmake ([a-z]+)", "\n".join([*code_words(PROSE), *(block.code for block in BLOCKS)]))
-    assert {"demo", "test", "check", "coverage", "generate"} == set(named) <= set(targets)
+    assert {"bench", "demo", "test", "check", "coverage", "generate"} == set(named) <= set(targets)
     extras = metadata("session-store").get_all("Provides-Extra", [])
     installed = re.findall(r"pip install '?([a-z-]+)(?:\[([a-z]+)\])?", README)
     assert ("session-store", "") in installed
