@@ -6,16 +6,7 @@ arguments of an exception are its facts, in order.
 
 from __future__ import annotations
 
-_SHOWN = 80  # characters of a refused value that a message shows
-
-
-def shorten(value: object) -> str:
-    """The repr of a value, cut where it gets long."""
-    try:
-        text = repr(value)
-    except ValueError:  # an integer of thousands of digits
-        return f"a very long {type(value).__name__}"
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}... ({len(text)} characters)"
+from session_store._core.arguments import shorten
 
 
 class SessionStoreError(Exception):

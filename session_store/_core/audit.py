@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from session_store._core.arguments import has_methods, shorten
 from session_store._core.names import KeySpace
 
 
@@ -27,6 +28,10 @@ class Audit:
     __slots__ = ("_keyspace", "_log_name", "_logger")
 
     def __init__(self, logger: Any, log_name: Callable[[str], str] | None, keyspace: KeySpace) -> None:
+        if logger is not None and not has_methods(logger, "info", "warning"):
+            raise TypeError(f"logger must be a structlog logger or a logging.Logger, got {shorten(logger)}")
+        if log_name is not None and not callable(log_name):
+            raise TypeError(f"log_name must be a function from a name to what is shown, got {shorten(log_name)}")
         self._logger = _with_fields_as_extra(logger) if isinstance(logger, logging.Logger) else logger
         self._log_name = log_name
         self._keyspace = keyspace

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from datetime import timedelta
 
-from session_store.errors import shorten
+from session_store._core.arguments import shorten
 
 _MAX_MS = 10**15  # 31,700 years; with today's date added, still exact in the doubles that Lua counts with
 _MIN_INT64, _MAX_INT64 = -(2**63), 2**63 - 1

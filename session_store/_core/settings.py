@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Generic
 
+from session_store._core.arguments import has_methods, shorten
 from session_store._core.audit import Audit
 from session_store._core.names import KeySpace
 from session_store._core.operations import Operations
@@ -21,6 +22,12 @@ class Settings(Generic[V]):
     codec: Codec[V]
     cas_policy: CasPolicy
     audit: Audit
+
+    def __post_init__(self) -> None:
+        if not has_methods(self.codec, "encode", "decode") or isinstance(self.codec, type):
+            raise TypeError(f"codec must be an object with encode and decode, got {shorten(self.codec)}")
+        if not isinstance(self.cas_policy, CasPolicy):
+            raise TypeError(f"cas_policy must be a CasPolicy, got {shorten(self.cas_policy)}")
 
     def operations(self, namespace: str) -> Operations[V]:
         """Makes the operations of a namespace; checks its name."""

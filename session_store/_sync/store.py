@@ -10,6 +10,7 @@ from redis.client import NEVER_DECODE
 
 from session_store._sync._flavour import check_client
 from session_store._sync.namespace import Namespace
+from session_store._core.arguments import shorten
 from session_store._core.audit import Audit
 from session_store._core.names import INDEX, KeySpace, listed_keys
 from session_store._core.numbers import Duration, to_milliseconds
@@ -81,6 +82,8 @@ class SessionStore(Generic[V]):
         log_name: Callable[[str], str] | None = None,
     ) -> None:
         on_cluster = check_client(client)
+        if hash_tags not in (None, False, True):
+            raise TypeError(f"hash_tags must be None, True or False, got {shorten(hash_tags)}")
         keyspace = KeySpace(prefix, hash_tags=on_cluster if hash_tags is None else bool(hash_tags))
         self._client = client
         self._settings: Settings[V] = Settings(

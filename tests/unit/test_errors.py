@@ -8,7 +8,8 @@ import pytest
 
 import session_store
 from session_store import errors
-from session_store.errors import SessionStoreError, shorten
+from session_store._core.arguments import shorten
+from session_store.errors import SessionStoreError
 
 EXAMPLES = [
     errors.InvalidNameError("slot", "a b", "must be a str without whitespace"),

@@ -9,7 +9,15 @@ from typing import Any
 
 import pytest
 
-from session_store import Namespace, SessionStore, CasPolicy, InvalidNameError, JsonCodec, NestedCasError
+from session_store import (
+    Namespace,
+    SessionStore,
+    CasPolicy,
+    InvalidNameError,
+    JsonCodec,
+    NestedCasError,
+    TextCodec,
+)
 
 BAD_EVERYWHERE = ["", "x" * 513, "ä" * 257, "a{b", "a}b", "a b", "a\nb", "a\tb", "a\0b", "a\x85b", "a\u2003b", "\ud800"]
 NOT_STR = [None, 1, b"a", ["a"]]
@@ -243,6 +251,21 @@ def test_a_client_of_another_kind_is_refused() -> None:
     for client in (None, "redis://", object()):
         with pytest.raises(TypeError, match="client must be"):
             SessionStore(client, prefix="p", default_ttl=60)
+
+
+def test_bad_settings_are_refused(client: Any, recorder: Any) -> None:
+    """When the store is made, not at its first use."""
+    for setting, values in {
+        "codec": [None, TextCodec, object()],
+        "cas_policy": [None, 3],
+        "logger": ["shop", print, object()],
+        "log_name": ["shop", True],
+        "hash_tags": ["yes", 2, {}],
+    }.items():
+        for value in values:
+            with pytest.raises(TypeError, match=f"{setting} must be"):
+                SessionStore(client, prefix="p", default_ttl=60, **{setting: value})
+    assert recorder.writes == []
 
 
 def test_reprs_show_no_data(store: SessionStore, ns: Namespace, prefix: str) -> None:
