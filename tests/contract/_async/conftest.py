@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
@@ -99,3 +99,24 @@ def pass_time(backend: Backend, client: Any, raw: Any, prefix: str) -> Any:
                 await raw.hincrby(key, "~fence", -round(seconds * 1000))
 
     return pass_time
+
+
+@pytest.fixture
+def interfering() -> Callable[..., Any]:
+    """A function that makes a closure."""
+
+    def interfering(change: Callable[[], Any], times: int, calls: list[int]) -> Any:
+        """A closure that counts, during whose first attempts something else happens."""
+
+        async def fn(snap: Any, ops: Any) -> int:
+            value = int(await snap.get("n") or 0)
+            calls.append(value)
+            if len(calls) <= times:
+                await change()
+            ops.set("n", str(value + 1))
+            ops.hset("log", str(len(calls)), "1")
+            return value + 1
+
+        return fn
+
+    return interfering
