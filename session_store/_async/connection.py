@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any, NoReturn
 
 from hiredis import pack_command
@@ -13,7 +14,8 @@ from session_store._core.scripts import Script
 from session_store.errors import WrongTypeError
 
 # Replies as bytes, whatever the client's decode_responses: its decoding could fail on what others wrote.
-_AS_BYTES = {NEVER_DECODE: True}
+AS_BYTES = {NEVER_DECODE: True}
+_SCAN_COUNT = 1000  # keys that a SCAN looks at per step
 _LOST = "the connection was lost, and with it what it watched"
 
 
@@ -27,7 +29,7 @@ def raise_reply(error: Exception, key: bytes, command: str) -> NoReturn:
 async def read(client: Any, command: str, key: bytes, *args: Any) -> Any:
     """One read command. `keys` is for redis-py's client-side caching, which asks for it."""
     try:
-        return await client.execute_command(command, key, *args, keys=[key], **_AS_BYTES)
+        return await client.execute_command(command, key, *args, keys=[key], **AS_BYTES)
     except ResponseError as error:
         raise_reply(error, key, command)
 
@@ -35,9 +37,15 @@ async def read(client: Any, command: str, key: bytes, *args: Any) -> Any:
 async def run(client: Any, script: Script, keys: tuple[bytes, ...], args: tuple[object, ...]) -> Any:
     """One call of a script; a second one, with its source, when the server does not know it."""
     try:
-        return await client.execute_command(*script.by_digest(keys, args), **_AS_BYTES)
+        return await client.execute_command(*script.by_digest(keys, args), **AS_BYTES)
     except NoScriptError:
-        return await client.execute_command(*script.by_source(keys, args), **_AS_BYTES)
+        return await client.execute_command(*script.by_source(keys, args), **AS_BYTES)
+
+
+def scan(client: Any, pattern: bytes) -> AsyncIterator[bytes]:
+    """The keys that match, in bounded steps; on a cluster those of every primary. A key may come twice."""
+    keys: AsyncIterator[bytes] = client.scan_iter(match=pattern, count=_SCAN_COUNT, **AS_BYTES)
+    return keys
 
 
 class AsyncPinnedConnection:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import EllipsisType
 from typing import Any, Generic, overload
 
 from session_store._core.contents import Contents
@@ -64,7 +65,7 @@ class CasOps(Ended, Generic[V]):
         self,
         slot: str,
         field: str | None = None,
-        value: V | None = None,
+        value: V | EllipsisType = ...,
         *,
         mapping: Mapping[str, V] | None = None,
         ttl: Duration | None = None,
@@ -99,14 +100,20 @@ def recorded(ops: CasOps[Any]) -> list[Operation]:
     return ops._operations  # noqa: SLF001  # closures see no method for it
 
 
-def read_answer(reply: list[Any], namespace: str, operations: Sequence[Operation]) -> bytes | None:
-    """The answer in a reply of the apply script, or the error that it stands for; None for a stale token."""
+def is_stale(reply: list[Any]) -> bool:
+    """Whether the apply script refused the token: another process is the same writer."""
+    return bool(reply[0] == 4)
+
+
+def read_answer(reply: list[Any], namespace: str, operations: Sequence[Operation]) -> bytes:
+    """The answer in any other reply of the apply script, or the error that it stands for."""
     if reply[0] == 1:
         raise NamespacePurgedError(namespace)
     if reply[0] == 2:
         operation = operations[reply[1] - 1]
         raise WrongTypeError(operation.key.decode(), operation.verb)
-    return reply[1] if reply[0] == 0 else None
+    answer: bytes = reply[1]
+    return answer
 
 
 def watched_slots(slot: str | Sequence[str]) -> tuple[str, ...]:

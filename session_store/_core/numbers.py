@@ -26,6 +26,15 @@ def to_milliseconds(value: Duration, argument: str) -> int:
     return math.floor(milliseconds + 0.5)
 
 
+def check_wait(seconds: float, argument: str) -> float:
+    """Seconds to wait: none at all, or any finite time."""
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
+        raise TypeError(f"{argument} must be seconds (int or float), got {shorten(seconds)}")
+    if not 0 <= seconds < math.inf:  # nor is NaN
+        raise ValueError(f"{argument} must be at least 0 and finite, got {shorten(seconds)}")
+    return seconds
+
+
 def check_count(value: int, argument: str) -> int:
     """A whole number that is not negative."""
     if isinstance(value, bool) or not isinstance(value, int):

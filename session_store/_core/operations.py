@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import EllipsisType
 from typing import Generic, NamedTuple
 
 from session_store._core.names import INDEX, encode_field, slot_key
@@ -59,21 +60,20 @@ class Operations(Generic[V]):
         self,
         slot: str,
         field: str | None,
-        value: V | None,
+        value: V | EllipsisType,
         mapping: Mapping[str, V] | None,
         ttl: Duration | None,
     ) -> Operation:
-        """Either a field and its value, or a mapping of fields to values."""
-        if (field is None) == (mapping is None):
+        """Either a field and its value, or a mapping. Ellipsis is no value: None may be one, the codec decides."""
+        if field is not None and value is not ... and mapping is None:
+            mapping = {field: value}
+        elif field is not None or value is not ... or mapping is None:
             raise TypeError("hset takes a field and a value, or mapping=, and not both")
-        args: list[bytes] = []
-        if mapping is None:
-            args += (encode_field(field), self.codec.encode(value))  # type: ignore[arg-type]  # not None here; a value of None is the codec's to judge
-        else:
-            for name, item in mapping.items():
-                args += (encode_field(name), self.codec.encode(item))
-        if not args:
+        if not mapping:
             raise ValueError("mapping must hold at least one field")
+        args: list[bytes] = []
+        for name, item in mapping.items():
+            args += (encode_field(name), self.codec.encode(item))
         return Operation("hset", slot_key(self.base, slot), self.ttl_ms(ttl), tuple(args))
 
     def hdel(self, slot: str, fields: tuple[str, ...], ttl: Duration | None = None) -> Operation:

@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from session_store._core.numbers import check_count, to_milliseconds
+from session_store._core.numbers import check_count, check_wait
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,8 @@ class CasPolicy:
 
     def __post_init__(self) -> None:
         check_count(self.max_retries, "max_retries")
-        to_milliseconds(self.backoff_base, "backoff_base")
-        to_milliseconds(self.backoff_cap, "backoff_cap")
+        check_wait(self.backoff_base, "backoff_base")
+        check_wait(self.backoff_cap, "backoff_cap")
 
     def delay(self, retry: int, uniform: Callable[[float, float], float] = random.uniform) -> float:
         """Seconds to wait before a retry, counted from 1."""

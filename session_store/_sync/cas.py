@@ -12,7 +12,17 @@ from redis.exceptions import ConnectionError, NoScriptError, RedisError, Timeout
 from session_store._sync._flavour import check_closure, check_result, sleep
 from session_store._sync.connection import PinnedConnection, raise_reply, run
 from session_store._sync.reads import Reads
-from session_store._core.commits import MOST_BYTES, Beginning, CasOps, Ended, end, read_answer, recorded, watched_slots
+from session_store._core.commits import (
+    MOST_BYTES,
+    Beginning,
+    CasOps,
+    Ended,
+    end,
+    is_stale,
+    read_answer,
+    recorded,
+    watched_slots,
+)
 from session_store._core.contents import Contents
 from session_store._core.names import slot_key
 from session_store._core.nesting import closure_of, refuse_nesting
@@ -221,10 +231,9 @@ class Commit(Generic[R, V]):
                 return _Outcome.UNTRIED
             if isinstance(reply, Exception):
                 raise reply
-            answer = read_answer(reply, self._make.namespace, operations)
-            if answer is None:
+            if is_stale(reply):
                 return self._begin_anew()
-            self._committed = int(answer)
+            self._committed = int(read_answer(reply, self._make.namespace, operations))
         return _Outcome.COMMITTED
 
     def _begin_anew(self) -> _Outcome:
@@ -239,11 +248,11 @@ class Commit(Generic[R, V]):
         """Finds out whether the commit that had no answer happened, and sees to it that it will not if it did not."""
         keys, args = apply_call(self._make.index, self._token, 0, [])
         try:
-            answer = read_answer(run(self._client, APPLY, keys, args), self._make.namespace, [])
+            reply = run(self._client, APPLY, keys, args)
         except RedisError:
-            answer = None
-        if answer is None:
+            reply = None
+        if reply is None or is_stale(reply):
             raise CommitUnknownError(self._keys[0].decode(), self._attempt) from error
-        self._committed = int(answer)
+        self._committed = int(read_answer(reply, self._make.namespace, []))
         if self._committed == 0:
             raise error

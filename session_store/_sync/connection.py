@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NoReturn
 
 from hiredis import pack_command
@@ -14,7 +15,8 @@ from session_store._core.scripts import Script
 from session_store.errors import WrongTypeError
 
 # Replies as bytes, whatever the client's decode_responses: its decoding could fail on what others wrote.
-_AS_BYTES = {NEVER_DECODE: True}
+AS_BYTES = {NEVER_DECODE: True}
+_SCAN_COUNT = 1000  # keys that a SCAN looks at per step
 _LOST = "the connection was lost, and with it what it watched"
 
 
@@ -28,7 +30,7 @@ def raise_reply(error: Exception, key: bytes, command: str) -> NoReturn:
 def read(client: Any, command: str, key: bytes, *args: Any) -> Any:
     """One read command. `keys` is for redis-py's client-side caching, which asks for it."""
     try:
-        return client.execute_command(command, key, *args, keys=[key], **_AS_BYTES)
+        return client.execute_command(command, key, *args, keys=[key], **AS_BYTES)
     except ResponseError as error:
         raise_reply(error, key, command)
 
@@ -36,9 +38,15 @@ def read(client: Any, command: str, key: bytes, *args: Any) -> Any:
 def run(client: Any, script: Script, keys: tuple[bytes, ...], args: tuple[object, ...]) -> Any:
     """One call of a script; a second one, with its source, when the server does not know it."""
     try:
-        return client.execute_command(*script.by_digest(keys, args), **_AS_BYTES)
+        return client.execute_command(*script.by_digest(keys, args), **AS_BYTES)
     except NoScriptError:
-        return client.execute_command(*script.by_source(keys, args), **_AS_BYTES)
+        return client.execute_command(*script.by_source(keys, args), **AS_BYTES)
+
+
+def scan(client: Any, pattern: bytes) -> Iterator[bytes]:
+    """The keys that match, in bounded steps; on a cluster those of every primary. A key may come twice."""
+    keys: Iterator[bytes] = client.scan_iter(match=pattern, count=_SCAN_COUNT, **AS_BYTES)
+    return keys
 
 
 class PinnedConnection:

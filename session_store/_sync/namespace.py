@@ -4,14 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from types import EllipsisType
 from typing import Any, TypeVar, overload
-
-from redis.client import NEVER_DECODE
 
 from session_store._sync import cas, connection
 from session_store._sync.reads import Reads
 from session_store._core import scripts
-from session_store._core.commits import CasOps, read_answer
+from session_store._core.commits import CasOps, is_stale, read_answer
 from session_store._core.names import base_pattern, listed_keys
 from session_store._core.numbers import Duration, to_milliseconds
 from session_store._core.operations import Operation, apply_call
@@ -23,7 +22,7 @@ from session_store.errors import CasContentionError
 R = TypeVar("R")
 
 _PURGE_ATTEMPTS = 16  # before a purge gives up on writers that add slots faster than it lists them
-_SCAN_COUNT = 1000  # keys that a SCAN looks at per step
+_BATCH = 1000  # keys that are deleted together
 
 
 class Namespace(Reads[V]):
@@ -71,14 +70,14 @@ class Namespace(Reads[V]):
         return connection.read(self._client, command, key, *args)
 
     def _apply(self, operation: Operation) -> bytes:
-        answer = None
-        while answer is None:  # again only when another process turns out to be the same writer
+        while True:
             writer = take_writer()
             keys, args = apply_call(self._make.index, writer.new_token(), None, [operation])
             reply = connection.run(self._client, scripts.APPLY, keys, args)
-            answer = read_answer(reply, self.name, [operation])
+            if not is_stale(reply):
+                break
         give_back(writer)
-        return answer
+        return read_answer(reply, self.name, [operation])
 
     def ttl(self, slot: str) -> float | None:
         """Seconds that a slot has left; None when there is no such slot, inf when another program took its TTL away.
@@ -119,7 +118,7 @@ class Namespace(Reads[V]):
         self,
         slot: str,
         field: str | None = None,
-        value: V | None = None,
+        value: V | EllipsisType = ...,
         *,
         mapping: Mapping[str, V] | None = None,
         ttl: Duration | None = None,
@@ -221,12 +220,10 @@ class Namespace(Reads[V]):
         base = self._make.base.encode()
         found: list[bytes] = []
         count = 0
-        for key in self._client.scan_iter(
-            match=base_pattern(self._make.base), count=_SCAN_COUNT, **{NEVER_DECODE: True}
-        ):
+        for key in connection.scan(self._client, base_pattern(self._make.base)):
             if key.startswith(base) and key != self._make.index:
                 found.append(key)
-            if len(found) == _SCAN_COUNT:
+            if len(found) == _BATCH:
                 count += self._purge_these(found)
                 found = []
         return count + (self._purge_these(found) if found else 0)

@@ -6,8 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Callable
 from typing import Any, Generic, overload
 
-from redis.client import NEVER_DECODE
-
+from session_store._sync import connection
 from session_store._sync._flavour import check_client
 from session_store._sync.namespace import Namespace
 from session_store._core.arguments import shorten
@@ -18,7 +17,6 @@ from session_store._core.policy import CasPolicy
 from session_store._core.settings import Settings
 from session_store.codecs import Codec, TextCodec, V
 
-_SCAN_COUNT = 1000  # keys that a SCAN looks at per step
 _BATCH = 500  # namespaces whose slots are looked up together
 
 
@@ -112,9 +110,7 @@ class SessionStore(Generic[V]):
         namespaces. Guarantees are SCAN's: what lives throughout is named, and may be named twice.
         """
         names: list[str] = []
-        for key in self._client.scan_iter(
-            match=self._settings.keyspace.index_pattern(), count=_SCAN_COUNT, **{NEVER_DECODE: True}
-        ):
+        for key in connection.scan(self._client, self._settings.keyspace.index_pattern()):
             name = self._settings.keyspace.namespace_of_index(key)
             if name is not None:
                 names.append(name)
@@ -131,7 +127,7 @@ class SessionStore(Generic[V]):
         bases = [self._settings.keyspace.base(name) for name in names]
         pipeline = self._client.pipeline(transaction=False)
         for base in bases:
-            pipeline.execute_command("HKEYS", base.encode() + INDEX, **{NEVER_DECODE: True})
+            pipeline.execute_command("HKEYS", base.encode() + INDEX, **connection.AS_BYTES)
         replies = pipeline.execute(raise_on_error=False)  # another program's key may only look like an index
         listed = {
             name: listed_keys(base, fields)

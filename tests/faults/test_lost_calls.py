@@ -200,50 +200,47 @@ def test_call_is_lost(connect, proxy: Proxy, other: Namespace[str], case: Case) 
     assert case.after(other) == case.left
 
 
-@every_case
-@pytest.mark.parametrize("cut", [True, False], ids=["cut", "timeout"])
-def test_call_is_late(
-    connect, proxy: Proxy, other: Namespace[str], monkeypatch: pytest.MonkeyPatch, case: Case, *, cut: bool
+def arrive_late(
+    ns: Any, proxy: Proxy, other: Namespace[str], case: Case, *, then: Callable[[], object] = bool, cut: bool = True
 ) -> None:
-    """A call that arrives after its repetition was answered does nothing."""
-    ns = connect(proxy.port, socket_timeout=10 if cut else 0.1)
+    """A call is held back, repeated and answered; then others write; and only then it arrives."""
     case.before(ns)
     other.set("known", "the server knows the script")
     late = proxy.hold("EVALSHA", cut=cut)
     assert case.call(ns) == case.answer
-    monkeypatch.setattr(tokens, "_idle", [])  # what follows comes from another process: that has writers of its own
+    then()
     case.between(other)
     late.release()
     assert case.after(other) == case.left
+
+
+@pytest.fixture
+def other_process(monkeypatch: pytest.MonkeyPatch) -> Callable[[], object]:
+    """A function after which calls come from another process: that has writers of its own."""
+    return lambda: monkeypatch.setattr(tokens, "_idle", [])
+
+
+@every_case
+@pytest.mark.parametrize("cut", [True, False], ids=["cut", "timeout"])
+def test_call_is_late(
+    connect, proxy: Proxy, other: Namespace[str], other_process: Callable[[], object], case: Case, *, cut: bool
+) -> None:
+    """A call that arrives after its repetition was answered does nothing."""
+    arrive_late(connect(proxy.port, socket_timeout=10 if cut else 0.1), proxy, other, case, then=other_process, cut=cut)
 
 
 @every_case
 def test_call_is_late_and_its_process_has_gone_on(connect, proxy: Proxy, other: Namespace[str], case: Case) -> None:
     """The same when the next call in the namespace comes from the process that made the late one."""
-    ns = connect(proxy.port)
-    case.before(ns)
-    other.set("known", "the server knows the script")
-    late = proxy.hold("EVALSHA")
-    assert case.call(ns) == case.answer
-    case.between(other)
-    late.release()
-    assert case.after(other) == case.left
+    arrive_late(connect(proxy.port), proxy, other, case)
 
 
 @every_idle_case
 def test_idle_call_is_late(
-    connect, proxy: Proxy, other: Namespace[str], monkeypatch: pytest.MonkeyPatch, case: Case
+    connect, proxy: Proxy, other: Namespace[str], other_process: Callable[[], object], case: Case
 ) -> None:
     """A call that was answered with having done nothing does nothing when it arrives later."""
-    ns = connect(proxy.port)
-    case.before(ns)
-    other.set("known", "the server knows the script")
-    late = proxy.hold("EVALSHA")
-    assert case.call(ns) == case.answer
-    monkeypatch.setattr(tokens, "_idle", [])  # what follows comes from another process
-    case.between(other)
-    late.release()
-    assert case.after(other) == case.left
+    arrive_late(connect(proxy.port), proxy, other, case, then=other_process)
 
 
 @every_idle_case

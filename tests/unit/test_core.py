@@ -96,8 +96,18 @@ def test_backoff_is_jittered_doubles_and_is_capped() -> None:
 
 @pytest.mark.parametrize("field", ["backoff_base", "backoff_cap"])
 def test_a_policy_checks_its_durations(field: str) -> None:
-    with pytest.raises(ValueError, match=f"{field} must be"):
-        CasPolicy(**{field: -1})
+    for seconds in (-1, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match=f"{field} must be"):
+            CasPolicy(**{field: seconds})
+    for seconds in ("1", True, None):
+        with pytest.raises(TypeError, match=f"{field} must be"):
+            CasPolicy(**{field: seconds})
+
+
+def test_a_policy_may_not_wait_at_all_or_very_shortly() -> None:
+    assert CasPolicy(backoff_base=0).delay(3) == 0
+    assert CasPolicy(backoff_cap=0).delay(3) == 0
+    assert CasPolicy(backoff_base=0.000_1).delay(1, lambda low, high: high) == 0.000_1
 
 
 def test_a_policy_reads_well_and_is_a_value() -> None:

@@ -8,7 +8,7 @@ import pytest
 import redis
 from support.leaks import leaks
 
-from session_store import AsyncNamespace, CodecError, WrongTypeError
+from session_store import AsyncNamespace, AsyncSessionStore, CodecError, JsonCodec, WrongTypeError
 
 FIELDS = ["", " ", "a:b{c}", "ä€😀", "~commits", "\0\r\n", "x" * 1000]
 
@@ -49,6 +49,8 @@ async def test_hset_takes_a_field_or_a_mapping(ns: AsyncNamespace) -> None:
         await ns.hset("h", "a", "1", mapping={"b": "2"})
     with pytest.raises(TypeError, match="and not both"):
         await ns.hset("h")
+    with pytest.raises(TypeError, match="and not both"):
+        await ns.hset("h", value="1", mapping={"b": "2"})
     with pytest.raises(ValueError, match="at least one field"):
         await ns.hset("h", mapping={})
     with pytest.raises(ValueError, match="at least one field"):
@@ -56,6 +58,15 @@ async def test_hset_takes_a_field_or_a_mapping(ns: AsyncNamespace) -> None:
     with pytest.raises(TypeError, match="not one string"):
         await ns.hmget("h", "abc")
     assert await ns.exists("h") is False
+
+
+async def test_a_forgotten_value_is_not_a_null(client: Any, ns: AsyncNamespace, prefix: str) -> None:
+    """Not even where None is a value."""
+    drafts = AsyncSessionStore(client, prefix=prefix, default_ttl=60, codec=JsonCodec()).namespace("u")
+    with pytest.raises(TypeError, match="a field and a value"):
+        await drafts.hset("h", "f")
+    await drafts.hset("h", "g", None)
+    assert await drafts.hgetall("h") == {"g": None}
 
 
 async def test_more_fields_than_lua_can_unpack(ns: AsyncNamespace) -> None:

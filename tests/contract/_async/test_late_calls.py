@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from session_store import AsyncNamespace, CommitUnknownError
+from session_store import AsyncNamespace, CommitUnknownError, NamespacePurgedError, WrongTypeError
 from session_store._async.cas import AsyncCommit
 from session_store._core import tokens
 
@@ -78,6 +78,22 @@ async def test_a_commit_that_arrives_after_its_writer_went_on_is_refused(
     await ns.delete("log")
     assert await resend(raw, [late]) == [[4]]
     assert await ns.exists("log") is False
+
+
+async def test_a_refused_call_gives_its_writer_back(
+    ns: AsyncNamespace, raw: Any, prefix: str, writer: tokens.Writer
+) -> None:
+    """It was answered. Else each error would leave one more record behind."""
+    for _ in range(5):
+        await ns.set("s", "1")
+        with pytest.raises(WrongTypeError):
+            await ns.hset("s", "f", "1")
+    assert tokens._idle == [writer]
+    assert (await raw.hget(f"{prefix}:u:~index", "~commits")).count(b";") == 1
+    await ns.purge(fence=1)
+    with pytest.raises(NamespacePurgedError):
+        await ns.set("s", "1")
+    assert tokens._idle == [writer]
 
 
 async def test_a_copy_of_the_process_loses_no_write(ns: AsyncNamespace, writer: tokens.Writer) -> None:

@@ -9,7 +9,7 @@ import pytest
 import redis
 from support.leaks import leaks
 
-from session_store import Namespace, CodecError, WrongTypeError
+from session_store import Namespace, SessionStore, CodecError, JsonCodec, WrongTypeError
 
 FIELDS = ["", " ", "a:b{c}", "ä€😀", "~commits", "\0\r\n", "x" * 1000]
 
@@ -50,6 +50,8 @@ def test_hset_takes_a_field_or_a_mapping(ns: Namespace) -> None:
         ns.hset("h", "a", "1", mapping={"b": "2"})
     with pytest.raises(TypeError, match="and not both"):
         ns.hset("h")
+    with pytest.raises(TypeError, match="and not both"):
+        ns.hset("h", value="1", mapping={"b": "2"})
     with pytest.raises(ValueError, match="at least one field"):
         ns.hset("h", mapping={})
     with pytest.raises(ValueError, match="at least one field"):
@@ -57,6 +59,15 @@ def test_hset_takes_a_field_or_a_mapping(ns: Namespace) -> None:
     with pytest.raises(TypeError, match="not one string"):
         ns.hmget("h", "abc")
     assert ns.exists("h") is False
+
+
+def test_a_forgotten_value_is_not_a_null(client: Any, ns: Namespace, prefix: str) -> None:
+    """Not even where None is a value."""
+    drafts = SessionStore(client, prefix=prefix, default_ttl=60, codec=JsonCodec()).namespace("u")
+    with pytest.raises(TypeError, match="a field and a value"):
+        drafts.hset("h", "f")
+    drafts.hset("h", "g", None)
+    assert drafts.hgetall("h") == {"g": None}
 
 
 def test_more_fields_than_lua_can_unpack(ns: Namespace) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from session_store import Namespace, CommitUnknownError
+from session_store import Namespace, CommitUnknownError, NamespacePurgedError, WrongTypeError
 from session_store._sync.cas import Commit
 from session_store._core import tokens
 
@@ -79,6 +79,22 @@ def test_a_commit_that_arrives_after_its_writer_went_on_is_refused(
     ns.delete("log")
     assert resend(raw, [late]) == [[4]]
     assert ns.exists("log") is False
+
+
+def test_a_refused_call_gives_its_writer_back(
+    ns: Namespace, raw: Any, prefix: str, writer: tokens.Writer
+) -> None:
+    """It was answered. Else each error would leave one more record behind."""
+    for _ in range(5):
+        ns.set("s", "1")
+        with pytest.raises(WrongTypeError):
+            ns.hset("s", "f", "1")
+    assert tokens._idle == [writer]
+    assert (raw.hget(f"{prefix}:u:~index", "~commits")).count(b";") == 1
+    ns.purge(fence=1)
+    with pytest.raises(NamespacePurgedError):
+        ns.set("s", "1")
+    assert tokens._idle == [writer]
 
 
 def test_a_copy_of_the_process_loses_no_write(ns: Namespace, writer: tokens.Writer) -> None:
