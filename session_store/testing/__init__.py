@@ -1,8 +1,38 @@
-"""What tests need. Its parts come with the extra `session-store[testing]`."""
+"""What tests need: a client in memory, an explorer of interleavings, Hypothesis parts, a conformance suite.
 
-try:
+Its parts come with the extra `session-store[testing]`. Fixtures for pytest are in `session_store.testing.plugin`, which
+pytest loads by itself.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
     from session_store.testing.memory import AsyncInMemoryClient, InMemoryClient
-except ImportError as error:
-    raise ImportError("session_store.testing needs fakeredis: pip install 'session-store[testing]'") from error
+
+# Each name is loaded when it is first used: a test of handlers needs no Hypothesis, and pytest's start none of it.
+_HOMES = {
+    "memory": ("AsyncInMemoryClient", "InMemoryClient"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = ["AsyncInMemoryClient", "InMemoryClient"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    try:
+        home = import_module(f"{__name__}.{_HOME_OF[name]}")
+    except ModuleNotFoundError as error:
+        raise ImportError(
+            f"session_store.testing.{name} needs {error.name}: pip install 'session-store[testing]'"
+        ) from error
+    thing = getattr(home, name)
+    globals()[name] = thing
+    return thing
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
