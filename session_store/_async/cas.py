@@ -139,7 +139,9 @@ class AsyncCommit(Generic[R, V]):
                 self._give_up(outcome)
             if outcome is _Outcome.LOST:
                 self._log("session-store: cas-contention-retry", attempt=self._attempt)
-            await sleep(self._settings.cas_policy.delay(self._attempt))
+            delay = self._settings.cas_policy.delay(self._attempt)
+            if delay:  # a sleep of no time takes some
+                await sleep(delay)
 
     def _give_up(self, outcome: _Outcome) -> None:
         if outcome is _Outcome.UNANSWERED and self._unanswered is not None:

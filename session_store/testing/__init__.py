@@ -7,15 +7,27 @@ pytest loads by itself.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from session_store.testing.interleavings.errors import InterleavingError, NotDeterministicError, StuckTaskError
+    from session_store.testing.interleavings.explorer import Interleavings, explore
     from session_store.testing.memory import AsyncInMemoryClient, InMemoryClient
 
 # Each name is loaded when it is first used: a test of handlers needs no Hypothesis, and pytest's start none of it.
 _HOMES = {
+    "interleavings.errors": ("InterleavingError", "NotDeterministicError", "StuckTaskError"),
+    "interleavings.explorer": ("Interleavings", "explore"),
     "memory": ("AsyncInMemoryClient", "InMemoryClient"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
-__all__ = ["AsyncInMemoryClient", "InMemoryClient"]
+__all__ = [
+    "AsyncInMemoryClient",
+    "InMemoryClient",
+    "InterleavingError",
+    "Interleavings",
+    "NotDeterministicError",
+    "StuckTaskError",
+    "explore",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from typing import Any
 
 from fakeredis import FakeAsyncRedis, FakeAsyncRedisConnection, FakeRedis, FakeRedisConnection, FakeServer
@@ -21,21 +22,52 @@ class _Database(Database):
 
     @property
     def time(self) -> float:
-        return self._now + self._server.ahead
+        return self._server.clock(self._now)
 
     @time.setter
     def time(self, now: float) -> None:
         self._now = now
 
 
+class _Lua:
+    """A Lua runtime of fakeredis that compiles a script once, and leaves the collection of garbage to Lua."""
+
+    def __init__(self, runtime: Any) -> None:
+        self._runtime = runtime
+        self._compiled: dict[bytes | str, Callable[[], Any]] = {"collectgarbage()": lambda: None}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._runtime, name)
+
+    def execute(self, source: bytes | str) -> Any:
+        run = self._compiled.get(source)
+        if run is None:
+            run = self._compiled[source] = self._runtime.compile(source)
+        return run()
+
+
 class InMemoryServer(FakeServer):
     """What clients in memory share; `InMemoryClient.server`."""
+
+    _lua: _Lua
 
     def __init__(self) -> None:
         super().__init__(version=(7,))
         self.ahead = 0.0  # seconds
         self.changes: Counter[bytes] = Counter()  # by key, how many commits are yet to lose
         self.dbs = defaultdict(lambda: _Database(self))
+
+    def clock(self, now: float) -> float:
+        """The server's time, in seconds since the epoch, when it is `now` elsewhere."""
+        return now + self.ahead
+
+    @property
+    def _lua_runtime(self) -> _Lua:  # fakeredis sets it when the first script runs, and runs every script by it
+        return self._lua
+
+    @_lua_runtime.setter
+    def _lua_runtime(self, runtime: Any) -> None:
+        self._lua = _Lua(runtime)
 
 
 class _ServerRules:
@@ -69,11 +101,22 @@ class _ServerRules:
         changes = self._server.changes  # type: ignore[attr-defined]  # the socket's
         changed = [key for key, _ in self._watches if changes[key]]  # type: ignore[attr-defined]  # the socket's
         changes.subtract(changed)
-        return bool(changed) or any(key not in db for key, db in self._lived)
+        return bool(changed) or self._has_expired()
+
+    def _has_expired(self) -> bool:
+        return any(key not in db for key, db in self._lived)
+
+    def has_lost(self) -> bool:
+        return self._watch_notified or self._has_expired()  # type: ignore[attr-defined]  # the socket's
 
     def time(self) -> list[bytes]:
         seconds, microseconds = divmod(round(self._db.time * 1_000_000), 1_000_000)  # type: ignore[attr-defined]  # the socket's
         return [b"%d" % seconds, b"%d" % microseconds]
+
+
+def has_lost(socket: Any) -> bool:
+    """Whether a key that a connection's socket watches was changed or has expired: an EXEC would do nothing."""
+    return socket is not None and bool(socket.has_lost())
 
 
 class _Socket(_ServerRules, FakeSocket):

@@ -1,0 +1,272 @@
+"""Runs one schedule after the other: a fresh server, the tasks up to their next write, one move at a time."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from session_store._core.names import listed_keys
+from session_store._core.scripts import PURGE, TOUCH
+from session_store._sync.connection import run
+from session_store.testing.interleavings.clients import AsyncGatedClient, GatedClient, StillServer, Verdict
+from session_store.testing.interleavings.commands import EVERYTHING, NOTHING, SCRIPT_CACHE, Access, in_cache
+from session_store.testing.interleavings.errors import StuckTaskError
+from session_store.testing.interleavings.loop import LoopTask, LoopThread
+from session_store.testing.interleavings.moves import Move, Option
+from session_store.testing.interleavings.runs import Choose, Outcome, Run, Step
+from session_store.testing.interleavings.stuck import place_of, works
+from session_store.testing.interleavings.tasks import Rest, ThreadTask
+from session_store.testing.interleavings.wording import brief
+
+_OURS = re.compile(rb":~(index|turn:.*)$", re.DOTALL)
+_SLOW = 0.01  # seconds from one command to the next; more is more than computing
+_LAST = 5  # commands that are shown of a task that is stuck
+_TOUCHED = 7_654_321_000  # milliseconds; a TTL that a touch is sure to change
+_VERDICTS = {"": Verdict.SEND, "lost_reply": Verdict.LOSE_REPLY, "cut_before": Verdict.CUT_BEFORE}
+
+
+@dataclass(frozen=True)
+class Play:
+    """What is run: the tasks, what each is given, and what comes before them."""
+
+    tasks: Mapping[str, Callable[[Any], Any]]
+    handle: Callable[[Any], Any]
+    setup: Callable[[Any], Any] | None
+    patience: float  # seconds that a task may take from one command to the next
+    most_steps: int
+
+
+class Stage:
+    """Where schedules are run. `close` it."""
+
+    def __init__(self, play: Play) -> None:
+        self._play = play
+        self._rest = Rest()
+        self.server = StillServer()
+        self.client = GatedClient(self.server)
+        self._async_client: AsyncGatedClient | None = None
+        self._loop: LoopThread | None = None
+        self._tasks: dict[str, ThreadTask | LoopTask] = {name: self._task(name, fn) for name, fn in play.tasks.items()}
+        self._steps: list[Step] = []
+        self.namespace = self._namespace()
+
+    def _task(self, name: str, fn: Callable[[Any], Any]) -> ThreadTask | LoopTask:
+        if is_async(fn):
+            return LoopTask(name, fn, self.server, self._rest, self._running_loop)
+        return ThreadTask(name, fn, self.server, self._rest)
+
+    def _namespace(self) -> Any:
+        """The namespace that the handles are for, None when they are something else."""
+        handle = self._play.handle(self.client)
+        return handle if hasattr(handle, "_make") else None
+
+    def close(self) -> None:
+        """Ends what still runs."""
+        self._rest.is_over = True
+        for task in self._tasks.values():
+            if isinstance(task, ThreadTask):
+                task.abandon()
+        if self._loop is not None:
+            self._loop.close()
+
+    @property
+    def _running_loop(self) -> LoopThread:
+        if self._loop is None:
+            self._loop = LoopThread(self._rest)
+        return self._loop
+
+    def call(self, fn: Callable[..., Any], *args: Any) -> Any:
+        """Calls setup or check with a handle that does not stop, of the function's own flavour."""
+        if not is_async(fn):
+            result = fn(self._play.handle(self.client), *args)
+            if inspect.isawaitable(result):
+                if inspect.iscoroutine(result):
+                    result.close()
+                raise TypeError(f"{fn!r} returned an awaitable: make it an async function")
+            return result
+        if self._async_client is None:
+            self._async_client = AsyncGatedClient(self.server)
+        return self._running_loop.call(fn(self._play.handle(self._async_client), *args), self._play.patience * 2)
+
+    def run(
+        self,
+        choose: Choose,
+        faults: Collection[str] = (),
+        most_faults: int = 0,
+        *,
+        afterwards: Choose | None = None,
+    ) -> Run | None:
+        """Runs one schedule as it is chosen. None when nothing was chosen at some point: the rest is not worth it.
+
+        `faults`: those that may happen. `afterwards` chooses what happens when all tasks are done, until it does not.
+        """
+        self._begin()
+        worth_it = True
+        while True:
+            options = self._options(faults, most_faults)
+            if all(task.waiting is None for task in self._tasks.values()):
+                choose = afterwards or _nothing
+                option = choose(options)
+                if option is None:
+                    break
+            else:
+                option = choose(options) if worth_it else options[0]
+            if option is None:
+                worth_it = False
+            else:
+                self._make(option.move)
+        for task in self._tasks.values():
+            if not task.is_done:
+                raise self._stuck(task, "waits for ever: no other task can wake it")
+        return self._ended() if worth_it else None
+
+    def _begin(self) -> None:
+        self.server.empty()
+        self._steps = []
+        if self._play.setup is not None:
+            self.call(self._play.setup)
+        for task in self._tasks.values():
+            task.reset()
+        for name, task in self._tasks.items():
+            self._step(task, Move(name), partial(self._start, task))
+        self._steps = []
+
+    def _start(self, task: ThreadTask | LoopTask) -> None:
+        task.start(self._play.handle(task.client))
+
+    def _step(self, task: ThreadTask | LoopTask, move: Move, go: Callable[[], None]) -> None:
+        """Lets a task go on, and waits until it has stopped again."""
+        if len(self._steps) == self._play.most_steps:
+            raise self._stuck(task, f"goes on after {len(self._steps)} commands of all tasks: it spins")
+        step = Step(move, task.waiting.write.commands if task.waiting else ())
+        self._steps.append(step)
+        began = time.perf_counter()
+        go()
+        if not self._rest.wait(self._play.patience):
+            raise self._stuck(task, self._why(task))
+        task.seconds += time.perf_counter() - began
+        task.steps += 1
+        step.replies = task.heard
+
+    def too_slow(self) -> StuckTaskError | None:
+        """The error that says which task takes most of the time, if one takes much more than its commands do."""
+        task = max(self._tasks.values(), key=lambda task: task.seconds)
+        if task.seconds < _SLOW * task.steps:
+            return None
+        return self._stuck(task, f"takes real time: {task.seconds:.1f} s in {task.steps} commands")
+
+    def _why(self, task: ThreadTask | LoopTask) -> str:
+        thread = task.thread if isinstance(task, ThreadTask) else self._running_loop.thread
+        if thread is not None and works(thread):
+            return f"spins: it has computed for {self._play.patience:g} s without a command"
+        return f"takes real time, or waits for another task: no command for {self._play.patience:g} s"
+
+    def _stuck(self, task: ThreadTask | LoopTask, reason: str) -> StuckTaskError:
+        place = None
+        if isinstance(task, ThreadTask) and task.thread is not None:
+            place = place_of(task.thread)
+        elif isinstance(task, LoopTask) and task.task is not None:
+            spins = reason.startswith("spins")
+            place = place_of(self._running_loop.thread, None if spins else task.task)
+        steps = [step for step in self._steps if step.move.task == task.name and step.commands]
+        return StuckTaskError(task.name, reason, place, [brief(step.commands) for step in steps[-_LAST:]])
+
+    def _options(self, faults: Collection[str], most_faults: int) -> list[Option]:
+        """What can happen now: steps first, in the order of the tasks."""
+        waiting = [
+            Option(
+                Move(name), wants.write.access(self.server.script_cache, has_lost=wants.has_lost()), wants.write.names()
+            )
+            for name, task in self._tasks.items()
+            if (wants := task.waiting) is not None
+        ]
+        if not faults or sum(bool(step.move.fault) for step in self._steps) >= most_faults:
+            return waiting
+        options = list(waiting)
+        for move, access, names in waiting:
+            if "lost_reply" in faults:
+                options.append(Option(Move(move.task, "lost_reply"), access, names))
+            if "cut_before" in faults:
+                options.append(Option(Move(move.task, "cut_before"), NOTHING, names))
+        if "expire" in faults:
+            options += [
+                Option(Move("", "expire", key.decode(errors="surrogateescape")), _writes(key)) for key in self._mortal()
+            ]
+        if self.namespace is not None:
+            options += [Option(Move("", each), _writes(EVERYTHING)) for each in ("purge", "touch") if each in faults]
+        if "script_flush" in faults:
+            cached = (SCRIPT_CACHE, *map(in_cache, self.server.script_cache))
+            options.append(Option(Move("", "script_flush"), _writes(*cached)))
+        return options
+
+    def _mortal(self) -> list[bytes]:
+        """The keys that can expire before the others: the index outlives them."""
+        db = self.server.dbs[0]
+        return sorted(key for key in db if not _OURS.search(key) and db[key].expireat is not None)
+
+    def _make(self, move: Move) -> None:
+        if move.task:
+            task = self._tasks[move.task]
+            self._step(task, move, lambda: task.go(_VERDICTS[move.fault]))
+            return
+        self._steps.append(Step(move))
+        if move.fault == "script_flush":
+            self.server.script_cache = {}
+        elif move.fault == "expire":
+            with self.server.lock:
+                del self.server.dbs[0][move.key.encode(errors="surrogateescape")]  # whoever watches it finds it gone
+        else:
+            make = self.namespace._make
+            keys = (make.index, *listed_keys(make.base, self.client.hkeys(make.index)))  # type: ignore[arg-type]  # bytes
+            script, args = (PURGE, ("all", 0)) if move.fault == "purge" else (TOUCH, (_TOUCHED,))
+            cached = dict(self.server.script_cache)
+            run(self.client, script, keys, args)
+            self.server.script_cache = cached
+
+    def _ended(self) -> Run:
+        results: dict[str, tuple[Any, ...]] = {}
+        raised = {}
+        for name, task in self._tasks.items():
+            if task.error is None:
+                results[name] = ("returned", task.result)
+            else:
+                results[name] = ("raised", type(task.error), task.error.args)
+                raised[name] = task.error
+        return Run(self._steps, Outcome(results, self._contents()), raised)
+
+    def _contents(self) -> dict[bytes, Any]:
+        """What the keys hold, but for the library's own."""
+        return {key: self._content(key) for key in sorted(self.server.dbs[0]) if not _OURS.search(key)}
+
+    def _content(self, key: bytes) -> Any:
+        value = self.server.dbs[0][key].value
+        if isinstance(value, bytes):
+            return value
+        kind = self.client.type(key)
+        if kind == b"hash":
+            return self.client.hgetall(key)
+        if kind == b"list":
+            return self.client.lrange(key, 0, -1)
+        if kind == b"set":
+            return self.client.smembers(key)
+        return (kind, self.client.dump(key))
+
+
+def _nothing(_: Sequence[Option]) -> None:
+    """Chooses nothing."""
+
+
+def _writes(*keys: bytes) -> Access:
+    return Access(writes=frozenset(keys))
+
+
+def is_async(fn: object) -> bool:
+    """Whether a function is a coroutine function; also a partial or an object that is called."""
+    while hasattr(fn, "func"):  # functools.partial
+        fn = fn.func
+    return inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(type(fn).__call__)
