@@ -145,7 +145,8 @@ def _follow(write: Write, watching: set[bytes]) -> None:
 
 
 def _no_handshake(connection: Any) -> None:
-    """Nothing to agree on with a server in memory."""
+    """There is nothing to agree on with a server in memory."""
+    connection._parser.on_connect(connection)  # noqa: SLF001  # what else redis-py does; some versions ask the parser
 
 
 class GatedClient(InMemoryClient):

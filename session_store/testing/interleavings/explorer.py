@@ -268,7 +268,7 @@ class _Exploration:
         return None
 
     def _result(self, *, complete: bool, skipped: int, sampled: int) -> Interleavings:
-        report = Report(self._tasks, self._stage.namespace, show_values=self._show_values)
+        report = Report(self._tasks, self._stage.base, show_values=self._show_values)
         if self._failed is not None:
             orders = (
                 None

@@ -7,6 +7,7 @@ import selectors
 import threading
 from collections import deque
 from collections.abc import Callable, Coroutine
+from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Any
 
 from session_store.testing.interleavings.clients import AsyncGatedClient, StillServer, Verdict
@@ -30,8 +31,8 @@ class LoopTask(Task):
         """What it is about to send first."""
         return self._writes[0][0] if self._writes else None
 
-    def start(self, handle: Any) -> None:
-        """Runs it up to its first write, on new connections."""
+    def start(self, handle: Callable[[Any], Any]) -> None:
+        """Runs it up to its first write, on new connections. `handle` makes what it is given out of its client."""
 
         def begin() -> None:
             self._loop.current = self
@@ -39,14 +40,16 @@ class LoopTask(Task):
 
         self._loop.loop.call_soon_threadsafe(begin)
 
-    async def _run(self, handle: Any) -> None:
+    async def _run(self, handle: Callable[[Any], Any]) -> None:
         await self.client.connection_pool.disconnect()
         try:
-            self.result = await self._fn(handle)
-        except (Exception, asyncio.CancelledError) as error:
+            self.result = await self._fn(handle(self.client))
+        except Exception as error:
+            self.error = error
+        except BaseException as error:
             if self._rest.is_over:
                 return
-            self.error = error if isinstance(error, Exception) else RuntimeError("the task was cancelled")
+            self.fatal = error
         self.is_done = True
 
     async def stop_async(self, write: Write, has_lost: Callable[[], bool]) -> Verdict:
@@ -142,7 +145,14 @@ class LoopThread:
 
     def call(self, coroutine: Coroutine[Any, Any, Any], seconds: float) -> Any:
         """Runs something that is no task, to its end. Raises `TimeoutError` when it does not end in time."""
-        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(seconds)
+        future = asyncio.run_coroutine_threadsafe(coroutine, self.loop)
+        try:
+            return future.result(seconds)
+        except FutureTimeoutError:
+            if future.done():  # it is its own error
+                raise
+            future.cancel()
+            raise TimeoutError(f"setup and check must end within the patience of {seconds:g} seconds") from None
 
     def close(self) -> None:
         """Ends all that runs in it, and the loop."""

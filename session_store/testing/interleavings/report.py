@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from session_store.testing.interleavings.moves import Move
 from session_store.testing.interleavings.runs import Outcome, Run, Step
@@ -18,8 +17,7 @@ _CHECKED = "the check fails when the commands of the tasks come in this order:"
 class Report:
     """Writes the text. Values are named v1, v2, .. and fields f1, f2, .. unless they are asked for."""
 
-    def __init__(self, tasks: Sequence[str], namespace: Any, *, show_values: bool) -> None:
-        base = b"" if namespace is None else namespace._make.base.encode()
+    def __init__(self, tasks: Sequence[str], base: bytes, *, show_values: bool) -> None:
         self._tasks = list(tasks)
         self._words = Wording(base, show_values=show_values)
 

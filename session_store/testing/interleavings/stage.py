@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -10,9 +9,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from session_store._async.namespace import AsyncNamespace
 from session_store._core.names import listed_keys
 from session_store._core.scripts import PURGE, TOUCH
 from session_store._sync.connection import run
+from session_store._sync.namespace import Namespace
 from session_store.testing.interleavings.clients import AsyncGatedClient, GatedClient, StillServer, Verdict
 from session_store.testing.interleavings.commands import EVERYTHING, NOTHING, SCRIPT_CACHE, Access, in_cache
 from session_store.testing.interleavings.errors import StuckTaskError
@@ -20,8 +21,8 @@ from session_store.testing.interleavings.loop import LoopTask, LoopThread
 from session_store.testing.interleavings.moves import Move, Option
 from session_store.testing.interleavings.runs import Choose, Outcome, Run, Step
 from session_store.testing.interleavings.stuck import place_of, works
-from session_store.testing.interleavings.tasks import Rest, ThreadTask
-from session_store.testing.interleavings.wording import brief
+from session_store.testing.interleavings.tasks import Rest, ThreadTask, is_async, refuse_awaitable
+from session_store.testing.interleavings.wording import Wording
 
 _OURS = re.compile(rb":~(index|turn:.*)$", re.DOTALL)
 _SLOW = 0.01  # seconds from one command to the next; more is more than computing
@@ -53,17 +54,30 @@ class Stage:
         self._loop: LoopThread | None = None
         self._tasks: dict[str, ThreadTask | LoopTask] = {name: self._task(name, fn) for name, fn in play.tasks.items()}
         self._steps: list[Step] = []
-        self.namespace = self._namespace()
+        self.namespace = self._namespace(next(iter(play.tasks.values())))
 
     def _task(self, name: str, fn: Callable[[Any], Any]) -> ThreadTask | LoopTask:
         if is_async(fn):
             return LoopTask(name, fn, self.server, self._rest, self._running_loop)
         return ThreadTask(name, fn, self.server, self._rest)
 
-    def _namespace(self) -> Any:
+    def _namespace(self, fn: Callable[[Any], Any]) -> Any:
         """The namespace that the handles are for, None when they are something else."""
-        handle = self._play.handle(self.client)
-        return handle if hasattr(handle, "_make") else None
+        handle = self._play.handle(self._client_of(fn))
+        return handle if isinstance(handle, (Namespace, AsyncNamespace)) else None
+
+    @property
+    def base(self) -> bytes:
+        """What the keys of the namespace begin with; nothing when there is none."""
+        return b"" if self.namespace is None else bytes(self.namespace._make.base.encode())
+
+    def _client_of(self, fn: Callable[..., Any]) -> GatedClient | AsyncGatedClient:
+        """A client that does not stop, of a function's flavour."""
+        if not is_async(fn):
+            return self.client
+        if self._async_client is None:
+            self._async_client = AsyncGatedClient(self.server)
+        return self._async_client
 
     def close(self) -> None:
         """Ends what still runs."""
@@ -82,16 +96,12 @@ class Stage:
 
     def call(self, fn: Callable[..., Any], *args: Any) -> Any:
         """Calls setup or check with a handle that does not stop, of the function's own flavour."""
-        if not is_async(fn):
-            result = fn(self._play.handle(self.client), *args)
-            if inspect.isawaitable(result):
-                if inspect.iscoroutine(result):
-                    result.close()
-                raise TypeError(f"{fn!r} returned an awaitable: make it an async function")
-            return result
-        if self._async_client is None:
-            self._async_client = AsyncGatedClient(self.server)
-        return self._running_loop.call(fn(self._play.handle(self._async_client), *args), self._play.patience * 2)
+        handle = self._play.handle(self._client_of(fn))
+        if is_async(fn):
+            return self._running_loop.call(fn(handle, *args), self._play.patience)
+        result = fn(handle, *args)
+        refuse_awaitable(fn, result)
+        return result
 
     def run(
         self,
@@ -133,11 +143,8 @@ class Stage:
         for task in self._tasks.values():
             task.reset()
         for name, task in self._tasks.items():
-            self._step(task, Move(name), partial(self._start, task))
+            self._step(task, Move(name), partial(task.start, self._play.handle))
         self._steps = []
-
-    def _start(self, task: ThreadTask | LoopTask) -> None:
-        task.start(self._play.handle(task.client))
 
     def _step(self, task: ThreadTask | LoopTask, move: Move, go: Callable[[], None]) -> None:
         """Lets a task go on, and waits until it has stopped again."""
@@ -149,6 +156,8 @@ class Stage:
         go()
         if not self._rest.wait(self._play.patience):
             raise self._stuck(task, self._why(task))
+        if task.fatal is not None:
+            raise task.fatal
         task.seconds += time.perf_counter() - began
         task.steps += 1
         step.replies = task.heard
@@ -174,7 +183,8 @@ class Stage:
             spins = reason.startswith("spins")
             place = place_of(self._running_loop.thread, None if spins else task.task)
         steps = [step for step in self._steps if step.move.task == task.name and step.commands]
-        return StuckTaskError(task.name, reason, place, [brief(step.commands) for step in steps[-_LAST:]])
+        words = Wording(self.base)
+        return StuckTaskError(task.name, reason, place, [words.write(step.commands) for step in steps[-_LAST:]])
 
     def _options(self, faults: Collection[str], most_faults: int) -> list[Option]:
         """What can happen now: steps first, in the order of the tasks."""
@@ -263,10 +273,3 @@ def _nothing(_: Sequence[Option]) -> None:
 
 def _writes(*keys: bytes) -> Access:
     return Access(writes=frozenset(keys))
-
-
-def is_async(fn: object) -> bool:
-    """Whether a function is a coroutine function; also a partial or an object that is called."""
-    while hasattr(fn, "func"):  # functools.partial
-        fn = fn.func
-    return inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(type(fn).__call__)

@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import sys
+import sysconfig
 import threading
 import time
-import traceback
+from pathlib import Path
+from types import CoroutineType, FrameType
 from typing import Any
 
+_LIBRARY = sysconfig.get_path("stdlib")
+_HERE = str(Path(__file__).parent)
 SAMPLE = 0.1  # seconds in which it is seen whether a thread works or waits
 
 
@@ -34,10 +38,21 @@ def works(thread: threading.Thread) -> bool:
 
 
 def place_of(thread: threading.Thread, task: asyncio.Task[Any] | None = None) -> str | None:
-    """Where in the code a thread is, or a task that waits in it."""
-    frames = task.get_stack() if task is not None else []
-    frame = frames[-1] if frames else sys._current_frames().get(thread.ident or 0)  # noqa: SLF001  # its documented use
-    if frame is None:
-        return None
-    innermost = traceback.extract_stack(frame)[-1]
-    return f"{innermost.filename}:{innermost.lineno} in {innermost.name}"
+    """Where in the code a thread is, or a task that waits: the innermost place that is not the standard library's."""
+    frames: list[FrameType] = []
+    frame = sys._current_frames().get(thread.ident or 0) if task is None else None  # noqa: SLF001  # its documented use
+    while frame is not None:
+        frames.append(frame)
+        frame = frame.f_back
+    coroutine = None if task is None else task.get_coro()
+    while isinstance(coroutine, CoroutineType) and coroutine.cr_frame is not None:
+        frames.insert(0, coroutine.cr_frame)
+        coroutine = coroutine.cr_await
+    for each in frames:
+        if not _is_library(each.f_code.co_filename):
+            return f"{each.f_code.co_filename}:{each.f_lineno} in {each.f_code.co_name}"
+    return None
+
+
+def _is_library(path: str) -> bool:
+    return (path.startswith(_LIBRARY) and "site-packages" not in path) or path.startswith(_HERE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import inspect
 import threading
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -52,6 +53,7 @@ class Task:
         self.is_done = False
         self.result: Any = None
         self.error: Exception | None = None
+        self.fatal: BaseException | None = None  # what ends the whole exploration: an interrupt, say
         self.heard: list[object] = []  # the replies to its latest write
 
     @property
@@ -85,20 +87,26 @@ class ThreadTask(Task):
         """What it is about to send."""
         return self._waiting
 
-    def start(self, handle: Any) -> None:
-        """Runs it up to its first write, on new connections."""
+    def start(self, handle: Callable[[Any], Any]) -> None:
+        """Runs it up to its first write, on new connections. `handle` makes what it is given out of its client."""
         self.client.connection_pool.disconnect()
         context = contextvars.copy_context()
         self.thread = threading.Thread(target=context.run, args=(self._run, handle), name=self.name, daemon=True)
         self.thread.start()
 
-    def _run(self, handle: Any) -> None:
+    def _run(self, handle: Callable[[Any], Any]) -> None:
         try:
-            self.result = self._fn(handle)
+            self.result = self._fn(handle(self.client))
         except Exception as error:
             self.error = error
-        except BaseException:
-            return  # abandoned
+        except Abandoned:
+            return
+        except BaseException as error:
+            self.fatal = error
+        try:
+            refuse_awaitable(self._fn, self.result)
+        except TypeError as error:
+            self.fatal = error
         self.is_done = True
         self._rest.tell()
 
@@ -131,3 +139,18 @@ class ThreadTask(Task):
                 self._gate.release()
             elif not self.is_done:
                 interrupt(self.thread)
+
+
+def is_async(fn: object) -> bool:
+    """Whether a function is a coroutine function; also a partial or an object that is called."""
+    while hasattr(fn, "func"):  # functools.partial
+        fn = fn.func
+    return inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(type(fn).__call__)
+
+
+def refuse_awaitable(fn: object, result: object) -> None:
+    """A plain function that returns something to await has done nothing."""
+    if inspect.isawaitable(result):
+        if inspect.iscoroutine(result):
+            result.close()
+        raise TypeError(f"{fn!r} returned an awaitable: make it an async function")

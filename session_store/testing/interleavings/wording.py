@@ -153,8 +153,3 @@ class Wording:
 
 def _text(data: bytes) -> str:
     return data.decode(errors="backslashreplace")
-
-
-def brief(commands: tuple[Command, ...]) -> str:
-    """What was sent in one write, without values."""
-    return Wording().write(commands)

@@ -1,0 +1,115 @@
+"""What is skipped as equal is equal: a search without any reduction ends in the same ways."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import Any, NamedTuple
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from session_store import SessionStoreError
+from session_store.testing.interleavings.explorer import default_handle
+from session_store.testing.interleavings.moves import FAULTS, Option
+from session_store.testing.interleavings.runs import Run
+from session_store.testing.interleavings.search import DepthFirst
+from session_store.testing.interleavings.stage import Play, Stage
+
+SLOTS = ("a", "b")
+
+
+class Step(NamedTuple):
+    """What a task does next."""
+
+    method: str
+    slots: tuple[str, ...]
+
+
+def job(steps: list[Step]) -> Callable[[Any], Any]:
+    """A task that does these steps, carrying on what it has read."""
+
+    def run(ns: Any) -> list[Any]:
+        seen: list[Any] = []
+        for method, slots in steps:
+            try:
+                seen.append(DEEDS[method](ns, slots, str(len(seen)) + "".join(map(str, seen))[-3:]))
+            except SessionStoreError as error:
+                seen.append(type(error).__name__)
+        return seen
+
+    return run
+
+
+def commit(ns: Any, slots: tuple[str, ...], value: str) -> str:
+    def fn(snap: Any, ops: Any) -> str:
+        read = str(snap.get("a")) + str(snap.get("b"))
+        ops.set(slots[-1], f"{value[-2:]}{len(read)}")
+        return read
+
+    return ns.with_cas(slots[0], fn)
+
+
+DEEDS: dict[str, Callable[[Any, tuple[str, ...], str], Any]] = {
+    "get": lambda ns, slots, value: ns.get(slots[0]),
+    "set": lambda ns, slots, value: ns.set(slots[0], value),
+    "set nx": lambda ns, slots, value: ns.set(slots[0], value, nx=True),
+    "delete": lambda ns, slots, value: ns.delete(slots[0]),
+    "incr": lambda ns, slots, value: ns.incr(f"n{slots[0]}"),
+    "slots": lambda ns, slots, value: ns.slots(),
+    "touch": lambda ns, slots, value: ns.touch(ttl=9999),
+    "purge": lambda ns, slots, value: ns.purge(),
+    "purge with fence": lambda ns, slots, value: ns.purge(fence=60),
+    "with_cas": commit,
+}
+steps = st.builds(Step, st.sampled_from(sorted(DEEDS)), st.tuples(st.sampled_from(SLOTS), st.sampled_from(SLOTS)))
+programs = st.lists(st.lists(steps, min_size=1, max_size=2), min_size=2, max_size=2)
+
+
+def schedules(stage: Stage, fault: str | None) -> Iterator[Run | None]:
+    """Everything that is run; None for what turned out to be equal on the way."""
+    search = DepthFirst()
+    yield stage.run(search.choose, [fault] if fault else [], 1)
+    while search.advance():
+        yield stage.run(search.choose, [fault] if fault else [], 1)
+
+
+def endings(stage: Stage, fault: str | None) -> tuple[set[str], int]:
+    """All that the tasks can end with, and in how many schedules; of very many only the first."""
+    runs = list(islice(schedules(stage, fault), 1_500))
+    ends = [run.outcome for run in runs if run is not None]
+    return {repr((each.results, sorted(each.contents.items()))) for each in ends}, len(runs)
+
+
+@settings(max_examples=15, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@given(program=programs, fault=st.sampled_from((None, None, *FAULTS)))
+@example([[Step("with_cas", ("a", "b"))], [Step("with_cas", ("b", "a"))]], None)
+@example([[Step("with_cas", ("a", "a"))], [Step("with_cas", ("a", "a"))]], "script_flush")
+@example([[Step("purge with fence", ("a", "a"))], [Step("set", ("a", "a")), Step("set", ("b", "b"))]], None)
+@example([[Step("slots", ("a", "a"))], [Step("set", ("a", "a")), Step("delete", ("a", "a"))]], "expire")
+def test_a_reduced_search_ends_in_every_way(program: list[list[Step]], fault: str | None) -> None:
+    """Two programs at random, with a fault or none: reduced and unreduced, the same endings."""
+    stage = Stage(Play({str(number): job(each) for number, each in enumerate(program)}, default_handle, None, 20, 100))
+    try:
+        reduced, runs = endings(stage, fault)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Option, "commutes", lambda self, other: False)
+            everything, all_runs = endings(stage, fault)
+    finally:
+        stage.close()
+    assert runs <= all_runs
+    assert everything <= reduced
+
+
+def test_the_reduction_is_worth_it() -> None:
+    """Commands on different keys, and reads of the same, are run in one order."""
+    tasks = {slot: job([Step("get", ("a", "a")), Step("set", (f"{slot}", slot))]) for slot in ("c", "d", "e")}
+    stage = Stage(Play(tasks, default_handle, None, 20, 100))
+    try:
+        assert len([run for run in schedules(stage, None) if run is not None]) == 1
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Option, "commutes", lambda self, other: False)
+            assert len(list(schedules(stage, None))) == 90
+    finally:
+        stage.close()
