@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-FOLDERS = ("session_store", "tests/contract")  # each with the source in _async and the mirror in _sync
+FOLDERS = ("session_store", "session_store/testing", "tests/contract")  # each has a source, _async, and a mirror, _sync
 BY_HAND = frozenset({"__init__.py", "_flavour.py"})  # what differs by nature
 RULES = tuple(
     (re.compile(pattern), replacement)

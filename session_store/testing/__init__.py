@@ -7,20 +7,28 @@ pytest loads by itself.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from session_store.testing._async.conformance import AsyncClientConformance
+    from session_store.testing._sync.conformance import ClientConformance
     from session_store.testing.interleavings.errors import InterleavingError, NotDeterministicError, StuckTaskError
-    from session_store.testing.interleavings.explorer import Interleavings, explore
+    from session_store.testing.interleavings.explorer import explore
+    from session_store.testing.interleavings.result import Interleavings
     from session_store.testing.memory import AsyncInMemoryClient, InMemoryClient
 
 # Each name is loaded when it is first used: a test of handlers needs no Hypothesis, and pytest's start none of it.
 _HOMES = {
+    "_async.conformance": ("AsyncClientConformance",),
+    "_sync.conformance": ("ClientConformance",),
     "interleavings.errors": ("InterleavingError", "NotDeterministicError", "StuckTaskError"),
-    "interleavings.explorer": ("Interleavings", "explore"),
+    "interleavings.explorer": ("explore",),
+    "interleavings.result": ("Interleavings",),
     "memory": ("AsyncInMemoryClient", "InMemoryClient"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "AsyncClientConformance",
     "AsyncInMemoryClient",
+    "ClientConformance",
     "InMemoryClient",
     "InterleavingError",
     "Interleavings",
