@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: demo test check generate bench coverage clean
+.PHONY: demo test check generate bench coverage mutants clean
 
 demo: .venv/ready
 	$(BIN)/python -m session_store demo $(ARGS)
@@ -13,8 +13,12 @@ test: .venv/ready
 
 coverage: .venv/ready
 	rm -f .coverage*
-	$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report= $(ARGS)
+	$(BIN)/python -m coverage run -m pytest -n 2 --dist worksteal $(ARGS)
+	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage report --fail-under=100
+
+mutants: .venv/ready
+	$(BIN)/python tests/mutants.py $(ARGS)
 
 check: .venv/ready
 	$(BIN)/ruff check .

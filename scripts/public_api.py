@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import session_store
+import session_store.testing
 
 FILE = Path(__file__).parent.parent / "tests" / "public_api.txt"
 
@@ -32,7 +33,7 @@ def members(public: type) -> Iterator[str]:
     """The public members of a class, its constructor first."""
     yield f"    {describe('__init__', public.__init__)}"  # type: ignore[misc]  # only its signature is read
     for name in sorted(dir(public)):
-        if name.startswith("_") or issubclass(public, BaseException):
+        if name.startswith(("_", "test_")) or issubclass(public, BaseException):
             continue
         home = next(base for base in public.__mro__ if name in vars(base))
         thing = vars(home)[name]
@@ -42,13 +43,18 @@ def members(public: type) -> Iterator[str]:
 
 def lines() -> Iterator[str]:
     """The whole public API."""
-    for name in sorted(session_store.__all__):
-        public = getattr(session_store, name)
-        bases = [
-            base.__name__ for base in public.__mro__[1:-1] if base.__name__ in (*session_store.__all__, *dir(builtins))
-        ]
-        yield f"{name}({', '.join(bases)})"
-        yield from members(public)
+    named = {*session_store.__all__, *session_store.testing.__all__}
+    for module in (session_store, session_store.testing):
+        yield f"# {module.__name__}"
+        for name in sorted(module.__all__):
+            public = getattr(module, name)
+            if not isinstance(public, type):
+                yield describe(name, public)
+                continue
+            bases = [base.__name__ for base in public.__mro__[1:-1] if base.__name__ in (*named, *dir(builtins))]
+            yield f"{name}({', '.join(bases)})"
+            if module is session_store or name not in session_store.__all__:  # else it has been described
+                yield from members(public)
 
 
 def main() -> int:

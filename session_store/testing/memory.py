@@ -30,20 +30,32 @@ class _Database(Database):
 
 
 class _Lua:
-    """A Lua runtime of fakeredis that compiles a script once, and leaves the collection of garbage to Lua."""
+    """A Lua runtime of fakeredis, faster.
+
+    It compiles a script once, has it looked through for global variables at its end and not at each of its calls, and
+    leaves the collection of garbage to Lua.
+    """
 
     def __init__(self, runtime: Any) -> None:
         self._runtime = runtime
         self._compiled: dict[bytes | str, Callable[[], Any]] = {"collectgarbage()": lambda: None}
+        self._runs = False
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._runtime, name)
+
+    def globals(self) -> Any:
+        return {} if self._runs else self._runtime.globals()
 
     def execute(self, source: bytes | str) -> Any:
         run = self._compiled.get(source)
         if run is None:
             run = self._compiled[source] = self._runtime.compile(source)
-        return run()
+        self._runs = True
+        try:
+            return run()
+        finally:
+            self._runs = False
 
 
 class InMemoryServer(FakeServer):

@@ -82,7 +82,7 @@ def test_every_block_of_code_is_run(names: dict[str, Any]) -> None:
 def test_the_readme_s_own_tests_pass(names: dict[str, Any]) -> None:
     """What it shows for testing handlers is a set of tests that hold."""
     tests = [value for name, value in names.items() if name.startswith("test_")]
-    assert len(tests) == 5
+    assert len(tests) == 6
     for test in tests:
         test()
 
@@ -146,7 +146,7 @@ def test_the_commands_exist() -> None:
     """Every make target, extra and option that is named."""
     targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     named = re.findall(r"\bmake ([a-z]+)", "\n".join([*code_words(PROSE), *(block.code for block in BLOCKS)]))
-    assert {"bench", "demo", "test", "check", "coverage", "generate"} == set(named) <= set(targets)
+    assert {"bench", "demo", "test", "check", "coverage", "generate", "mutants"} == set(named) <= set(targets)
     extras = metadata("session-store").get_all("Provides-Extra", [])
     installed = re.findall(r"pip install '?([a-z-]+)(?:\[([a-z]+)\])?", README)
     assert ("session-store", "") in installed

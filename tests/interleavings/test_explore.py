@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import hashlib
 import pickle
@@ -9,6 +10,7 @@ import random
 import re
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -233,8 +235,15 @@ def test_errors_are_compared_as_results_are() -> None:
         ns.set("a", "1")
         ns.set("a", "2")
 
-    error = failing(tasks={"one": job, "two": job}, show_values=True)
-    assert "raises LookupError('1')" in str(error)
+    async def async_job(ns: Any) -> None:
+        if await ns.exists("a"):
+            raise LookupError(await ns.get("a"))
+        await ns.set("a", "1")
+        await ns.set("a", "2")
+
+    for task in (job, async_job):
+        error = failing(tasks={"one": task, "two": task}, show_values=True)
+        assert "raises LookupError('1')" in str(error)
 
 
 def test_what_a_handle_makes_is_what_tasks_are_given() -> None:
@@ -295,7 +304,6 @@ def test_other_types_of_keys_are_compared() -> None:
 
 def test_one_async_task_may_send_from_several_of_its_own() -> None:
     """They send in the order in which they come."""
-    import asyncio
 
     async def job(ns: Any) -> list[int]:
         return await asyncio.gather(ns.incr("n"), ns.incr("n"))
@@ -307,8 +315,6 @@ def test_one_async_task_may_send_from_several_of_its_own() -> None:
 
 def test_async_tasks_may_wait_for_each_other() -> None:
     """They share a loop, as in one process: a lock of asyncio's holds, and excludes schedules."""
-    import asyncio
-
     locks: list[asyncio.Lock] = []
 
     def setup(ns: Any) -> None:
@@ -486,8 +492,14 @@ def test_bad_arguments_are_refused(arguments: dict[str, Any], error: type[Except
 
 def test_a_function_that_returns_a_coroutine_is_refused() -> None:
     """A lambda around an async function does nothing, which is easily missed."""
+
+    class Later:
+        def __await__(self) -> Any:
+            raise NotImplementedError
+
     for arguments in (
         {"tasks": {"one": lambda ns: jobs.async_hincrby_quantity(ns)}},
+        {"tasks": {"one": lambda ns: Later()}},
         {"tasks": {"one": jobs.counter_line}, "setup": lambda ns: jobs.async_hincrby_quantity(ns)},
     ):
         with pytest.raises(TypeError, match="returned an awaitable: make it an async function"):
@@ -496,10 +508,12 @@ def test_a_function_that_returns_a_coroutine_is_refused() -> None:
 
 def test_nothing_of_a_schedule_is_left() -> None:
     """No thread and no loop, whether the exploration went well or not."""
-    import threading
+
+    async def in_a_thread(ns: Any) -> None:
+        await ns.hset("basket", "tea", await asyncio.to_thread(str, 1))
 
     before = set(threading.enumerate())
-    explore({"one": jobs.async_hincrby_quantity, "two": jobs.hincrby_quantity})
+    explore({"one": jobs.async_hincrby_quantity, "two": jobs.hincrby_quantity, "three": in_a_thread})
     failing(**LOST, setup=jobs.fill_basket)
     assert set(threading.enumerate()) <= before
 
@@ -508,3 +522,30 @@ def test_the_digest_is_of_the_schedules() -> None:
     """So that it can be computed again."""
     result = explore({"one": jobs.counter_line})
     assert result.digest == hashlib.sha256(b"one\0").hexdigest()[:16]
+
+
+def test_a_command_that_is_cancelled_before_it_is_sent() -> None:
+    """It is no step: nobody will send it."""
+
+    async def job(client: Any) -> int:
+        first = asyncio.create_task(client.sibling().incr("n"))
+        for _ in range(50):  # enough to come to its write, and the loop is never idle
+            await asyncio.sleep(0)
+        first.cancel()
+        return await client.incr("n")
+
+    result = explore({"one": job}, handle=lambda client: client, check=lambda client, results: None)
+    assert result.schedules == 1
+    assert explore({"one": job}, handle=lambda client: client).complete
+
+
+def test_results_that_cannot_be_compared_are_different() -> None:
+    """Their error is not the explorer's, and no schedule is like a serial order."""
+
+    class Odd:
+        def __eq__(self, other: object) -> bool:
+            raise ValueError("ambiguous")
+
+        __hash__ = None
+
+    assert "one" in str(failing(tasks={"one": lambda ns: Odd()}))

@@ -87,6 +87,15 @@ def test_an_async_task_that_sleeps() -> None:
     assert error.place.endswith("in sleep")
 
 
+def test_an_async_task_that_waits_for_a_thread() -> None:
+    """That is no deadlock: the thread may come back."""
+
+    async def wait(ns: Any) -> None:
+        await asyncio.to_thread(threading.Event().wait, PATIENCE * 4)
+
+    assert stuck(wait).reason.startswith("takes real time")
+
+
 def test_tasks_that_take_a_little_real_time_each() -> None:
     """When they have used up the time, it is said who took it."""
 
@@ -218,3 +227,29 @@ def test_a_loop_of_a_task_s_own_is_refused() -> None:
 
     explore({"one": in_a_loop_of_its_own, "two": jobs.counter_line})
     assert set(errors) == {"task 'one' sends from an event loop of its own, which explore cannot order"}
+
+
+def test_where_the_system_does_not_tell_who_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is said that the task does not come to its next command, and where it is."""
+    ends = threading.Event()
+
+    def spin(ns: Any) -> None:
+        while not ends.is_set():
+            pass
+
+    monkeypatch.delattr(time, "pthread_getcpuclockid")
+    error = stuck(spin)
+    ends.set()
+    assert error.reason == "takes real time, or waits for another task: no command for 0.5 s"
+    assert error.place is not None
+    assert error.place.endswith("in spin")
+
+
+def test_setup_s_own_timeout_passes_through() -> None:
+    """It is not the explorer's."""
+
+    async def setup(ns: Any) -> None:
+        raise asyncio.TimeoutError("mine")
+
+    with pytest.raises(asyncio.TimeoutError, match="mine"):
+        explore({"one": jobs.counter_line}, setup=setup)

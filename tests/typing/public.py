@@ -20,6 +20,7 @@ from session_store import (
     Namespace,
     SessionStore,
 )
+from session_store.testing import ClientConformance, Interleavings, explore
 
 store = SessionStore(redis.Redis(), prefix="shop", default_ttl=60)
 assert_type(store, SessionStore[str])
@@ -69,3 +70,26 @@ async def asynchronously(session: AsyncNamespace) -> None:
 
     assert_type(await session.with_cas("a", fn), str | None)
     await session.with_cas("a", checkout)  # type: ignore[arg-type]  # a closure of the wrong flavour
+
+
+def job(ns: Namespace[str]) -> int:
+    return ns.incr("n")
+
+
+async def async_job(ns: AsyncNamespace[str]) -> int:
+    return await ns.incr("n")
+
+
+def check(ns: Namespace[str], results: dict[str, Any]) -> None:
+    assert_type(ns.get("n"), str | None)
+
+
+assert_type(explore({"one": job, "two": job}, setup=lambda ns: ns.set("n", "1"), check=check), Interleavings)
+assert_type(explore({"one": async_job}, faults={"purge"}), Interleavings)
+explore({"one": job, "two": async_job})
+explore({"one": InMemoryClient.ping}, handle=lambda client: client)
+
+
+class TestClient(ClientConformance):
+    def make_client(self) -> InMemoryClient:
+        return InMemoryClient()

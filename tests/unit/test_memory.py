@@ -162,3 +162,16 @@ async def test_both_flavours_can_share_a_server() -> None:
         assert await other_ns.purge() == 1
         assert ns.get("a") is None
         await each.aclose()
+
+
+def test_a_script_that_makes_a_global_variable_is_an_error(client: InMemoryClient) -> None:
+    """As on a server: the next script would see it."""
+    with pytest.raises(redis.ResponseError, match="global"):
+        client.eval("leak = 1", 0)
+
+
+def test_a_script_is_compiled_anew_when_it_is_another(client: InMemoryClient) -> None:
+    """And each call has its own keys and arguments."""
+    script = "return {KEYS[1], ARGV[1]}"
+    assert [client.eval(script, 1, "k", number) for number in (1, 2)] == [[b"k", b"1"], [b"k", b"2"]]
+    assert client.eval(script + " -- another", 1, "k", 3) == [b"k", b"3"]

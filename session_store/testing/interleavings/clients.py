@@ -52,20 +52,23 @@ class Verdict(Enum):
     CUT_BEFORE = auto()  # the connection is cut, and the server never sees it
 
 
-class Gate(Protocol):
-    """Where the writes of a task stop, in its own thread or event loop."""
-
-    def stop(self, write: Write, has_lost: Callable[[], bool]) -> Verdict:
-        """Returns when the task may go on. For a task in a thread.
-
-        `has_lost`: whether a key that the connection watches was changed.
-        """
-
-    async def stop_async(self, write: Write, has_lost: Callable[[], bool]) -> Verdict:
-        """The same for a task in an event loop."""
-
+class _Hears(Protocol):
     def hear(self, reply: object) -> None:
         """A reply has come, or an error."""
+
+
+class Gate(_Hears, Protocol):
+    """Where the writes of a task stop, in its thread."""
+
+    def stop(self, write: Write, has_lost: Callable[[], bool]) -> Verdict:
+        """Returns when the task may go on. `has_lost`: whether a key that the connection watches was changed."""
+
+
+class AsyncGate(_Hears, Protocol):
+    """The same for a task in an event loop."""
+
+    async def stop_async(self, write: Write, has_lost: Callable[[], bool]) -> Verdict:
+        """As `Gate.stop`."""
 
 
 class _GatedConnection(Connection):
@@ -102,7 +105,7 @@ class _GatedConnection(Connection):
 
 
 class _AsyncGatedConnection(AsyncConnection):
-    def __init__(self, *args: Any, gate: Gate, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, gate: AsyncGate, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._gate = gate
         self._watching: set[bytes] = set()
@@ -165,7 +168,7 @@ class GatedClient(InMemoryClient):
 class AsyncGatedClient(AsyncInMemoryClient):
     """The client of a task in an event loop; without a gate, one that does not stop."""
 
-    def __init__(self, server: InMemoryServer, gate: Gate | None = None) -> None:
+    def __init__(self, server: InMemoryServer, gate: AsyncGate | None = None) -> None:
         super().__init__(protocol=2, server=server)
         self._gate = gate
         _set_up(self.connection_pool, gate, _AsyncGatedConnection, AsyncRetry(NoBackoff(), _RETRIES))
@@ -175,7 +178,7 @@ class AsyncGatedClient(AsyncInMemoryClient):
         return AsyncGatedClient(self.server, self._gate)
 
 
-def _set_up(pool: Any, gate: Gate | None, gated: type, retry: Retry | AsyncRetry) -> None:
+def _set_up(pool: Any, gate: Gate | AsyncGate | None, gated: type, retry: Retry | AsyncRetry) -> None:
     pool.connection_kwargs.update(redis_connect_func=_no_handshake, retry=retry, socket_timeout=None)
     if gate is not None:
         pool.connection_class = gated

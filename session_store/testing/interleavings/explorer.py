@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import redis.asyncio
 
@@ -17,8 +17,6 @@ from session_store.testing.interleavings.moves import FAULTS, is_reserved, read_
 from session_store.testing.interleavings.result import Interleavings
 from session_store.testing.interleavings.stage import Play, Stage
 
-H = TypeVar("H")
-
 _NO_BACKOFF = CasPolicy(max_retries=10, backoff_base=0, backoff_cap=0)
 
 
@@ -29,11 +27,11 @@ def default_handle(client: Any) -> Any:
 
 
 def explore(
-    tasks: Mapping[str, Callable[[H], Any]],
+    tasks: Mapping[str, Callable[[Any], Any]],
     *,
-    setup: Callable[[H], Any] | None = None,
-    check: str | Callable[[H, dict[str, Any]], Any] = "serializable",
-    handle: Callable[[Any], H] = default_handle,
+    setup: Callable[[Any], Any] | None = None,
+    check: str | Callable[[Any, dict[str, Any]], Any] = "serializable",
+    handle: Callable[[Any], Any] = default_handle,
     faults: Collection[str] = (),
     max_faults: int = 1,
     budget: int = 2_000,

@@ -8,11 +8,12 @@ import threading
 from collections import deque
 from collections.abc import Callable, Coroutine
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from contextlib import suppress
 from typing import Any
 
 from session_store.testing.interleavings.clients import AsyncGatedClient, StillServer, Verdict
 from session_store.testing.interleavings.commands import Write
-from session_store.testing.interleavings.stuck import SAMPLE, interrupt
+from session_store.testing.interleavings.stuck import SAMPLE, Abandoned, interrupt
 from session_store.testing.interleavings.tasks import Rest, Task, Waiting
 
 
@@ -47,36 +48,30 @@ class LoopTask(Task):
         except Exception as error:
             self.error = error
         except BaseException as error:
-            if self._rest.is_over:
-                return
             self.fatal = error
         self.is_done = True
 
     async def stop_async(self, write: Write, has_lost: Callable[[], bool]) -> Verdict:
         """Stops what sends until it may go on."""
-        if self._rest.is_over:
-            raise asyncio.CancelledError
         if asyncio.get_running_loop() is not self._loop.loop:
             raise RuntimeError(f"task {self.name!r} sends from an event loop of its own, which explore cannot order")
         place: tuple[Waiting, asyncio.Future[Verdict]] = (Waiting(write, has_lost), self._loop.loop.create_future())
         self._writes.append(place)
         try:
             return await place[1]
-        finally:
-            if place in self._writes:
+        except asyncio.CancelledError:
+            with suppress(ValueError):  # it was about to be sent
                 self._writes.remove(place)
-
-    def stop(self, write: Write, has_lost: Callable[[], bool]) -> Verdict:
-        """A plain client would stop the loop."""
-        raise RuntimeError(f"task {self.name!r} is async, and sends with a client that is not")
+            raise
 
     def go(self, verdict: Verdict) -> None:
         """Lets it go on with its write."""
+        _, future = self._writes.popleft()
 
         def go_on() -> None:
             self._loop.current, self.heard = self, []
-            if self._writes:
-                self._writes.popleft()[1].set_result(verdict)
+            with suppress(asyncio.InvalidStateError):  # it was cancelled by a timer
+                future.set_result(verdict)
 
         self._loop.loop.call_soon_threadsafe(go_on)
 
@@ -125,13 +120,9 @@ class LoopThread:
 
     def _run(self) -> None:
         asyncio.set_event_loop(self.loop)
-        try:
+        with suppress(Abandoned):
             self.loop.run_forever()
-        except BaseException:
-            return  # interrupted
-        finally:
-            if not self.loop.is_running():
-                self.loop.close()
+        self.loop.close()
 
     def _ask(self, timeout: float | None) -> None:
         task = self.current
@@ -163,6 +154,7 @@ class LoopThread:
                 task.cancel()
             await asyncio.wait(rest, timeout=SAMPLE) if rest else None
             await self.loop.shutdown_asyncgens()
+            await self.loop.shutdown_default_executor()
             self.loop.stop()
 
         ending = end()

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from fakeredis.model import Hash
+
 from session_store._async.namespace import AsyncNamespace
 from session_store._core.names import listed_keys
 from session_store._core.scripts import PURGE, TOUCH
@@ -171,17 +173,15 @@ class Stage:
 
     def _why(self, task: ThreadTask | LoopTask) -> str:
         thread = task.thread if isinstance(task, ThreadTask) else self._running_loop.thread
-        if thread is not None and works(thread):
+        if works(thread):
             return f"spins: it has computed for {self._play.patience:g} s without a command"
         return f"takes real time, or waits for another task: no command for {self._play.patience:g} s"
 
     def _stuck(self, task: ThreadTask | LoopTask, reason: str) -> StuckTaskError:
-        place = None
-        if isinstance(task, ThreadTask) and task.thread is not None:
+        if isinstance(task, ThreadTask):
             place = place_of(task.thread)
-        elif isinstance(task, LoopTask) and task.task is not None:
-            spins = reason.startswith("spins")
-            place = place_of(self._running_loop.thread, None if spins else task.task)
+        else:
+            place = place_of(self._running_loop.thread, None if reason.startswith("spins") else task.task)
         steps = [step for step in self._steps if step.move.task == task.name and step.commands]
         words = Wording(self.base)
         return StuckTaskError(task.name, reason, place, [words.write(step.commands) for step in steps[-_LAST:]])
@@ -257,9 +257,9 @@ class Stage:
         value = self.server.dbs[0][key].value
         if isinstance(value, bytes):
             return value
+        if isinstance(value, Hash):
+            return dict(value)
         kind = self.client.type(key)
-        if kind == b"hash":
-            return self.client.hgetall(key)
         if kind == b"list":
             return self.client.lrange(key, 0, -1)
         if kind == b"set":

@@ -56,18 +56,9 @@ class Task:
         self.fatal: BaseException | None = None  # what ends the whole exploration: an interrupt, say
         self.heard: list[object] = []  # the replies to its latest write
 
-    @property
-    def waiting(self) -> Waiting | None:
-        """What it is about to send."""
-        raise NotImplementedError
-
     def hear(self, reply: object) -> None:
         """Takes note of a reply."""
         self.heard.append(reply)
-
-    def go(self, verdict: Verdict) -> None:
-        """Lets it go on with its write."""
-        raise NotImplementedError
 
 
 class ThreadTask(Task):
@@ -76,7 +67,7 @@ class ThreadTask(Task):
     def __init__(self, name: str, fn: Callable[[Any], Any], server: StillServer, rest: Rest) -> None:
         super().__init__(name, fn, rest)
         self.client = GatedClient(server, self)
-        self.thread: threading.Thread | None = None
+        self.thread = threading.Thread()
         self._waiting: Waiting | None = None
         self._verdict = Verdict.SEND
         self._gate = threading.Lock()
@@ -123,22 +114,17 @@ class ThreadTask(Task):
             raise Abandoned
         return self._verdict
 
-    async def stop_async(self, write: Write, has_lost: Callable[[], bool]) -> Verdict:
-        """A thread has no loop to stop in."""
-        raise RuntimeError(f"task {self.name!r} is a plain function, and sends from an event loop: make it async")
-
     def go(self, verdict: Verdict) -> None:
         """Lets it go on with its write."""
         self._waiting, self._verdict, self.heard = None, verdict, []
         self._gate.release()
 
     def abandon(self) -> None:
-        """Ends it: at its write, or wherever else it is as soon as it executes Python."""
-        if self.thread is not None and self.thread.is_alive():
-            if self._waiting is not None:
-                self._gate.release()
-            elif not self.is_done:
-                interrupt(self.thread)
+        """Ends it: at its write, now if it spins, or else at the next command that it comes to."""
+        if self._waiting is not None:
+            self._gate.release()
+        elif not self.is_done:
+            interrupt(self.thread)
 
 
 def is_async(fn: object) -> bool:
@@ -151,6 +137,5 @@ def is_async(fn: object) -> bool:
 def refuse_awaitable(fn: object, result: object) -> None:
     """A plain function that returns something to await has done nothing."""
     if inspect.isawaitable(result):
-        if inspect.iscoroutine(result):
-            result.close()
+        getattr(result, "close", bool)()  # a coroutine would complain that it was never awaited
         raise TypeError(f"{fn!r} returned an awaitable: make it an async function")

@@ -95,7 +95,7 @@ class Wording:
         operations, at = [], 2
         while at < len(args):
             verb, key, given = _text(args[at]), keys[int(args[at + 1]) - 1], args[at + 4 : at + 4 + int(args[at + 3])]
-            shown = [self.value(each) for each in given] if self._show else []
+            shown = [self.value(each) for each in _arguments(verb, given)] if self._show else []
             operations.append(" ".join([verb, self.key(key), *shown]))
             at += 4 + int(args[at + 3])
         return operations
@@ -149,6 +149,15 @@ class Wording:
             if slot[0] == b"hash"
             else self.value(slot[1])
         )
+
+
+def _arguments(verb: str, given: tuple[bytes, ...]) -> tuple[bytes, ...]:
+    """What a method was given, out of what the script is."""
+    if verb == "set":  # condition, value
+        return (given[1], given[0]) if given[0] else given[1:]
+    if verb in ("incr", "hincrby"):  # amount, limit, field
+        return (*given[2:], given[0])
+    return given
 
 
 def _text(data: bytes) -> str:
