@@ -17,6 +17,7 @@ from pathlib import Path
 import session_store
 import session_store.testing
 
+_LONGEST = 120  # characters of a default; a strategy may have many
 FILE = Path(__file__).parent.parent / "tests" / "public_api.txt"
 
 
@@ -25,8 +26,13 @@ def describe(name: str, thing: object) -> str:
     if isinstance(thing, property):
         return f"{name}: property"
     kind = "async " if inspect.iscoroutinefunction(thing) or inspect.isasyncgenfunction(thing) else ""
-    signature = str(inspect.signature(thing))  # type: ignore[arg-type]  # callables are what is left
-    return f"{kind}{name}{re.sub(' at 0x[0-9a-f]+', '', signature)}"
+    signature = inspect.signature(thing)  # type: ignore[arg-type]  # callables are what is left
+    shortened = [
+        each.replace(default=...) if len(repr(each.default)) > _LONGEST else each
+        for each in signature.parameters.values()
+    ]
+    text = str(signature.replace(parameters=shortened)).replace("= Ellipsis", "= ...")
+    return f"{kind}{name}{re.sub(' at 0x[0-9a-f]+', '', text)}"
 
 
 def members(public: type) -> Iterator[str]:

@@ -9,32 +9,48 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from session_store.testing._async.conformance import AsyncClientConformance
     from session_store.testing._sync.conformance import ClientConformance
+    from session_store.testing.calls import Call, Outcome, operations
     from session_store.testing.interleavings.errors import InterleavingError, NotDeterministicError, StuckTaskError
     from session_store.testing.interleavings.explorer import explore
     from session_store.testing.interleavings.result import Interleavings
     from session_store.testing.memory import AsyncInMemoryClient, InMemoryClient
+    from session_store.testing.model import check_against_model
+    from session_store.testing.strategies import fields, json_values, namespaces, slots, text_values, ttls
 
 # Each name is loaded when it is first used: a test of handlers needs no Hypothesis, and pytest's start none of it.
 _HOMES = {
     "_async.conformance": ("AsyncClientConformance",),
     "_sync.conformance": ("ClientConformance",),
+    "calls": ("Call", "Outcome", "operations"),
     "interleavings.errors": ("InterleavingError", "NotDeterministicError", "StuckTaskError"),
     "interleavings.explorer": ("explore",),
     "interleavings.result": ("Interleavings",),
     "memory": ("AsyncInMemoryClient", "InMemoryClient"),
+    "model": ("check_against_model",),
+    "strategies": ("fields", "json_values", "namespaces", "slots", "text_values", "ttls"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "AsyncClientConformance",
     "AsyncInMemoryClient",
+    "Call",
     "ClientConformance",
     "InMemoryClient",
     "InterleavingError",
     "Interleavings",
     "NotDeterministicError",
+    "Outcome",
     "StuckTaskError",
+    "check_against_model",
     "explore",
+    "fields",
+    "json_values",
+    "namespaces",
+    "operations",
+    "slots",
+    "text_values",
+    "ttls",
 ]
 
 

@@ -9,9 +9,10 @@ from typing import Any
 
 from redis.exceptions import ResponseError
 
-from session_store import WrongTypeError
+from session_store.errors import WrongTypeError
 
 INT64 = range(-(2**63), 2**63)
+RECORD_AGE = 600  # seconds that the record of a call keeps an index that nothing else asks for
 
 
 @dataclass
@@ -70,10 +71,10 @@ class Space:
         self.revisions[name] += existed
         return existed
 
-    def set(self, name: str, ttl: float, value: str, nx: bool = False, xx: bool = False) -> bool:
-        """Nothing changes when nx or xx forbids it. A counter's last value stays in the index."""
+    def set(self, name: str, ttl: float, value: str, condition: str = "") -> bool:
+        """Nothing changes when the condition, nx or xx, forbids it. A counter's last value stays in the index."""
         self.content(name, "string", "set")
-        if nx if name in self.slots else xx:
+        if condition == ("nx" if name in self.slots else "xx"):
             return False
         self.write(name, "string", value, ttl)
         return True
@@ -142,7 +143,7 @@ class Space:
         self.index_left = max(self.index_left, ttl if live else 0)
         return len(live)
 
-    def purge(self, fence: float, scan: bool) -> int:
+    def purge(self, fence: float, *, scan: bool) -> int:
         """Deletes what the index names, with scan also the rest; counts slots. Only the longest fence is left."""
         names = [*self.index, *(self.slots if scan else ())]
         count = sum(self.remove(name) and not name.startswith("~") for name in names)

@@ -1,4 +1,4 @@
-"""The semantics of a store in plain dicts: the specification that the state machine holds every back end to.
+"""The semantics of a store in plain dicts: what the state machine holds every back end to.
 
 There is no clock. Everything that ends knows how many seconds it has left, and `Model.advance` takes some away.
 Texts stand for their bytes in UTF-8; a lone surrogate stands for a byte that is none (Python's "surrogateescape").
@@ -6,27 +6,27 @@ Texts stand for their bytes in UTF-8; a lone surrogate stands for a byte that is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from datetime import timedelta
 from typing import Any
 
-from session_store import CasContentionError, CodecError, NamespacePurgedError, NestedCasError
-from support.space import Slot, Space
+from session_store.errors import CasContentionError, CodecError, NamespacePurgedError, NestedCasError
+from session_store.testing.model._space import RECORD_AGE, Slot, Space
 
 MOST_BYTES = 65_536  # of a watched slot that a snapshot keeps; a larger one is read when asked for
-RECORD_AGE = 600  # seconds that a record keeps an index in which there is nothing else
-RECORD_AGE = 600  # seconds that the record of a call is kept when nothing else asks for an index
 OUTSIDER = 2  # who is neither store 0 nor store 1, but another program
 
 Ttl = float | timedelta | None
 
 
-class Reads:
+class Reads(ABC):
     """What a namespace and a snapshot answer from their slots."""
 
+    @abstractmethod
     def _space(self, slot: str) -> Space:
-        raise NotImplementedError
+        """Where a slot is looked up."""
 
     def _fields(self, slot: str, operation: str) -> dict[str, str]:
         return self._space(slot).content(slot, "hash", operation) or {}
@@ -125,8 +125,6 @@ class ModelNamespace(Reads):
             raise NamespacePurgedError(self.name)
         space = deepcopy(self._space())
         results = [getattr(space, verb)(slot, self._model.seconds(ttl), *args) for verb, slot, ttl, *args in operations]
-        if operations and space.index_left <= 0:
-            space.index_left = RECORD_AGE
         # A call that changed nothing is on record as well: were it to arrive again, it might find something to do.
         if space.index_left <= 0:
             space.index_left = RECORD_AGE
@@ -134,24 +132,24 @@ class ModelNamespace(Reads):
         return results
 
     def set(self, slot: str, value: str, *, ttl: Ttl = None, nx: bool = False, xx: bool = False) -> bool:
-        return self._apply(("set", slot, ttl, value, nx, xx))[0]
+        return bool(self._apply(("set", slot, ttl, value, "nx" if nx else "xx" if xx else ""))[0])
 
     def delete(self, slot: str) -> bool:
-        return self._apply(("delete", slot, None))[0]
+        return bool(self._apply(("delete", slot, None))[0])
 
     def hset(
         self, slot: str, field: str = "", value: str = "", *, mapping: dict[str, str] | None = None, ttl: Ttl = None
     ) -> int:
-        return self._apply(("hset", slot, ttl, mapping or {field: value}))[0]
+        return int(self._apply(("hset", slot, ttl, mapping or {field: value}))[0])
 
     def hdel(self, slot: str, *fields: str) -> int:
-        return self._apply(("hdel", slot, None, *fields))[0]
+        return int(self._apply(("hdel", slot, None, *fields))[0])
 
     def hincrby(self, slot: str, field: str, amount: int = 1) -> int:
-        return self._apply(("hincrby", slot, None, field, amount))[0]
+        return int(self._apply(("hincrby", slot, None, field, amount))[0])
 
     def incr(self, slot: str, amount: int = 1) -> int:
-        return self._apply(("incr", slot, None, amount))[0]
+        return int(self._apply(("incr", slot, None, amount))[0])
 
     def ttl(self, slot: str) -> float | None:
         found = self._space().slots.get(slot)
@@ -161,7 +159,7 @@ class ModelNamespace(Reads):
         return self._space().touch(self._model.seconds(ttl))
 
     def purge(self, *, fence: Ttl = None, scan: bool = False) -> int:
-        return self._space().purge(0 if fence is None else self._model.seconds(fence), scan)
+        return self._space().purge(0 if fence is None else self._model.seconds(fence), scan=scan)
 
     def slots(self) -> list[str]:
         return self._space().live()
@@ -208,11 +206,12 @@ class Outsider:
 
 
 class Model:
-    """What two stores of one prefix share. Its stores are numbers: 0 and 1."""
+    """What two stores of one prefix share: their namespaces, each with what its keys begin with. A store is a 0 or a 1."""
 
-    def __init__(self, prefix: str, default_ttl: float, names: Sequence[str]) -> None:
-        self.spaces = {name: Space(f"{prefix}:{name}:") for name in names}
+    def __init__(self, bases: Mapping[str, str], default_ttl: float, *, one_client: bool) -> None:
+        self.spaces = {name: Space(base) for name, base in bases.items()}
         self.closures: set[tuple[int, str]] = set()  # store and namespace of those that run
+        self._one_client = one_client  # of both stores: then a closure of one is a closure of the other
         self._default_ttl = default_ttl
 
     def seconds(self, ttl: Ttl) -> float:
@@ -222,7 +221,9 @@ class Model:
         return ttl.total_seconds() if isinstance(ttl, timedelta) else ttl
 
     def handle(self, who: int, name: str) -> ModelNamespace | Outsider:
-        return Outsider(self, name) if who == OUTSIDER else ModelNamespace(self, who, name)
+        if who == OUTSIDER:
+            return Outsider(self, name)
+        return ModelNamespace(self, 0 if self._one_client else who, name)
 
     def advance(self, seconds: float) -> None:
         for space in self.spaces.values():
