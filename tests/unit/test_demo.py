@@ -188,7 +188,9 @@ def test_what_is_no_server_exits_2_with_one_line(url: str, reason: str, capsys: 
 
 def test_without_the_extra_it_says_what_to_install() -> None:
     """The client in memory comes with an extra. In a process of its own: modules are not taken from other tests."""
-    script = "import sys; sys.modules['fakeredis'] = None; from session_store.demo import main; sys.exit(main(['demo']))"
+    script = (
+        "import sys; sys.modules['fakeredis'] = None; from session_store.demo import main; sys.exit(main(['demo']))"
+    )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "pip install 'session-store[testing]'" in done.stderr
