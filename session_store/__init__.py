@@ -1,4 +1,7 @@
-"""Session data on Redis that survives two tabs: namespaced slots, counters, and commits that lose no update."""
+"""Session data on Redis that survives two tabs: namespaced slots, counters, and commits that lose no update.
+
+PYTEST_DONT_REWRITE: pytest knows this package for its plugin, and would warn when it was imported before.
+"""
 
 from typing import TYPE_CHECKING, Any
 

@@ -90,3 +90,12 @@ def test_pytest_shows_what_there_is(run: Any, option: str, expected: list[str]) 
     result = run("", option)
     assert result.ret in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
     result.stdout.fnmatch_lines(expected)
+
+
+def test_pytest_does_not_warn_of_a_package_that_was_imported_before() -> None:
+    """As an installed distribution with a plugin, it would be one whose assertions are to be rewritten."""
+    from _pytest.assertion.rewrite import AssertionRewriter
+
+    import session_store
+
+    assert AssertionRewriter.is_rewrite_disabled(session_store.__doc__ or "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import multiprocessing
 import re
 import subprocess
@@ -194,9 +195,11 @@ def test_a_missing_extra_says_what_to_install(missing: str, code: str, message: 
     assert run.stderr.splitlines()[-1].startswith("ImportError")
 
 
-def test_an_unknown_name_is_an_attribute_error() -> None:
-    import session_store
-
+@pytest.mark.parametrize("name", ["session_store", "session_store.testing"])
+def test_every_public_name_can_be_had_and_no_other(name: str) -> None:
+    """Though none is loaded before it is asked for; a shell completes them all."""
+    module = importlib.import_module(name)
+    assert all(getattr(module, each) for each in module.__all__)
+    assert set(module.__all__) <= set(dir(module))
     with pytest.raises(AttributeError, match="no attribute 'Namespaces'"):
-        session_store.Namespaces  # type: ignore[attr-defined]  # noqa: B018  # that is the test
-    assert all(getattr(session_store, name) for name in session_store.__all__)
+        _ = module.Namespaces
