@@ -13,6 +13,7 @@ import sys
 import threading
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import redis
@@ -216,13 +217,16 @@ def test_a_task_that_raises_fails_a_function_s_check() -> None:
 
     error = failing(tasks={"one": job, "two": job}, check=lambda ns, results: None)
     assert isinstance(error.__cause__, LookupError)
+    assert "task 'two' raises LookupError" in str(error)
+    assert "taken" not in str(error)  # it may be a value
     assert explore({"one": job, "two": job}).complete  # one of them raises in a serial order as well
+    assert explore({"one": job, "two": job}, schedule=["two", "one"]).schedules == 1
 
 
 def test_a_task_that_always_raises_is_an_error() -> None:
     """A test that is broken itself must not pass because it is broken in every order."""
     error = failing(tasks={"one": lambda ns: ns.no_such_method(), "two": jobs.counter_line})
-    assert "task 'one' raised in every schedule" in str(error)
+    assert "task 'one' raised AttributeError in every schedule" in str(error)
     assert isinstance(error.__cause__, AttributeError)
 
 
@@ -537,6 +541,13 @@ def test_a_command_that_is_cancelled_before_it_is_sent() -> None:
     result = explore({"one": job}, handle=lambda client: client, check=lambda client, results: None)
     assert result.schedules == 1
     assert explore({"one": job}, handle=lambda client: client).complete
+
+
+def test_tasks_may_be_mocks() -> None:
+    """They have every attribute that is looked for."""
+    task = Mock(return_value=None)
+    assert explore({"one": task, "two": jobs.counter_line}).complete
+    assert task.call_count > 1
 
 
 def test_results_that_cannot_be_compared_are_different() -> None:

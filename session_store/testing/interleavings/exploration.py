@@ -99,6 +99,7 @@ class Exploration:
         self._faults = FAULTS
         self._max_faults = len(moves)
         self._one(choose)
+        self._always_raised = None  # in another order it may not have
         return self._result(complete=False, skipped=0, sampled=0)
 
     def _one(self, choose: Choose) -> None:
@@ -147,7 +148,7 @@ class Exploration:
                 None if self._check is None else self._failure
             )
         for name, error in (self._always_raised or {}).items():
-            text = f"task {name!r} raised in every schedule, so that nothing was found out: {error!r}"
+            text = f"task {name!r} raised {type(error).__name__} in every schedule, so that nothing was found out"
             raise InterleavingError(text, [], self._seed, self._schedules) from error
         seconds = time.perf_counter() - self._began
         return Interleavings(

@@ -25,7 +25,7 @@ class Report:
         """The whole text. `orders` are the serial ones and their outcomes, None when a function has checked."""
         parts = [_HEADLINE if orders is not None else _CHECKED, self._schedule(run.steps)]
         if orders is None:
-            parts += [self._outcomes(run, {}), self._why(failure)]
+            parts += [self._outcomes(run, {}), self._why(run, failure)]
         else:
             parts.append(self._outcomes(run, orders))
         if self._words.hides:
@@ -34,7 +34,10 @@ class Report:
         parts.append(f"To run it again: explore(..., schedule={schedule!r})\nThe shortest of what failed in {found}.")
         return "\n\n".join(parts)
 
-    def _why(self, failure: Exception | None) -> str:
+    def _why(self, run: Run, failure: Exception | None) -> str:
+        """What the check said; a task's own error is no more than a result, and may hold values."""
+        for name in run.raised:
+            return f"task {name!r} {self._words.result(run.outcome.results[name])}"
         text = str(failure).strip()
         return f"{type(failure).__name__}: {text}" if text else type(failure).__name__
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import functools
 import inspect
 import threading
 from collections.abc import Callable
@@ -129,7 +130,7 @@ class ThreadTask(Task):
 
 def is_async(fn: object) -> bool:
     """Whether a function is a coroutine function; also a partial or an object that is called."""
-    while hasattr(fn, "func"):  # functools.partial
+    while isinstance(fn, functools.partial):
         fn = fn.func
     return inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(type(fn).__call__)
 
