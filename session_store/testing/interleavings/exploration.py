@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any, cast
@@ -81,20 +82,17 @@ class Exploration:
         return self._schedules < budget and self._after_failure <= _LOOK_ON and self._left(limit)
 
     def replay(self, moves: Sequence[Move]) -> Interleavings:
-        """One schedule."""
+        """One schedule, as far as its moves can be made."""
         __tracebackhide__ = True
-        left = list(moves)
+        left = deque(moves)
 
         def choose(options: Sequence[Option]) -> Option:
-            if not left:
-                return options[0]
-            move = left.pop(0)
-            for option in options:
-                if option.move == move:
+            able = {option.move: option for option in options}
+            while left:
+                option = able.get(left.popleft())
+                if option is not None:
                     return option
-            able = ", ".join(repr(str(option.move)) for option in options)
-            step = len(moves) - len(left)
-            raise ValueError(f"schedule does not fit: its move {step} is {str(move)!r}, and there are only {able}")
+            return options[0]
 
         self._faults = FAULTS
         self._max_faults = len(moves)

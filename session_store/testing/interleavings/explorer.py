@@ -59,7 +59,8 @@ def explore(
       "purge" and "touch" (of the namespace), "script_flush". Clients try again at once, up to 10 times.
     - `budget`: schedules that are run depth first. Those that differ only in the order of reads, or of commands on
       different keys, are run once. If there are more, `samples` others are drawn at random from `seed`.
-    - `schedule`: that of an `InterleavingError`, to run only this one. When it ends early, the tasks go on in turn.
+    - `schedule`: that of an `InterleavingError`, to run only this one. What can no longer be done of it, because the
+      code has changed, is passed over; when it ends early, the tasks go on in turn.
     - `show_values`: whether an error shows values, fields and results, instead of names for them.
     - `max_steps`: commands in a schedule; `patience`: seconds (or a timedelta) from one command of a task to the next;
       `time_limit`: for everything. A schedule that was begun is ended; then what was run so far is the result.
