@@ -285,7 +285,7 @@ def test_what_a_handle_makes_is_what_tasks_are_given() -> None:
         assert results["one"] == "shop:ann:form"
         assert ns.get("form") == {"seats": [1]}
 
-    assert explore({"one": job, "two": async_job}, handle=handle, check=check, faults={"purge"}).complete
+    assert explore({"one": job, "two": async_job}, handle=handle, check=check, faults={"touch"}).complete
 
 
 def test_a_handle_may_send_commands_and_be_anything() -> None:

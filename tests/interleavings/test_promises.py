@@ -63,7 +63,7 @@ def test_the_promises_hold_at_every_step(write: str) -> None:
     try:
         search = DepthFirst()
         while True:
-            stage.run(watched(search.choose), FAULTS, 1, afterwards=watched(lambda options: None))
+            stage.run(watched(search.choose), FAULTS, 1)
             if not search.advance():
                 break
     finally:

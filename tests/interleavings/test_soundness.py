@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
-import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from redis.exceptions import WatchError
 
 from session_store import SessionStoreError
 from session_store.testing.interleavings.explorer import default_handle
@@ -18,6 +19,7 @@ from session_store.testing.interleavings.search import DepthFirst
 from session_store.testing.interleavings.stage import Play, Stage
 
 SLOTS = ("a", "b")
+EXAMPLES = int(os.environ.get("SESSION_STORE_PROGRAMS", "15"))
 
 
 class Step(NamedTuple):
@@ -64,38 +66,58 @@ DEEDS: dict[str, Callable[[Any, tuple[str, ...], str], Any]] = {
     "with_cas": commit,
 }
 steps = st.builds(Step, st.sampled_from(sorted(DEEDS)), st.tuples(st.sampled_from(SLOTS), st.sampled_from(SLOTS)))
-programs = st.lists(st.lists(steps, min_size=1, max_size=2), min_size=2, max_size=2)
+programs = st.lists(st.lists(steps, min_size=1, max_size=2), min_size=2, max_size=3)
 
 
-def schedules(stage: Stage, fault: str | None) -> Iterator[Run | None]:
-    """Everything that is run; None for what turned out to be equal on the way."""
-    search = DepthFirst()
+class Everything:
+    """A search that leaves nothing out, and shares no code with the one that is tested."""
+
+    def __init__(self) -> None:
+        self.path: list[list[Option]] = []  # what is left to do at each step, the present choice first
+        self.depth = 0
+
+    def choose(self, options: Sequence[Option]) -> Option:
+        if self.depth == len(self.path):
+            self.path.append(list(options))
+        self.depth += 1
+        return next(each for each in options if each.move == self.path[self.depth - 1][0].move)
+
+    def advance(self) -> bool:
+        self.depth = 0
+        while self.path and len(self.path[-1]) == 1:
+            self.path.pop()
+        if self.path:
+            self.path[-1].pop(0)
+        return bool(self.path)
+
+
+def schedules(stage: Stage, fault: str | None, search: Any) -> Iterator[Run | None]:
+    """What is run; None for what turned out to be equal on the way."""
     yield stage.run(search.choose, [fault] if fault else [], 1)
     while search.advance():
         yield stage.run(search.choose, [fault] if fault else [], 1)
 
 
-def endings(stage: Stage, fault: str | None) -> tuple[set[str], int]:
+def endings(stage: Stage, fault: str | None, search: Any) -> tuple[set[str], int]:
     """All that the tasks can end with, and in how many schedules; of very many only the first."""
-    runs = list(islice(schedules(stage, fault), 1_500))
+    runs = list(islice(schedules(stage, fault, search), 1_500))
     ends = [run.outcome for run in runs if run is not None]
     return {repr((each.results, sorted(each.contents.items()))) for each in ends}, len(runs)
 
 
-@settings(max_examples=15, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=EXAMPLES, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(program=programs, fault=st.sampled_from((None, None, *FAULTS)))
 @example([[Step("with_cas", ("a", "b"))], [Step("with_cas", ("b", "a"))]], None)
 @example([[Step("with_cas", ("a", "a"))], [Step("with_cas", ("a", "a"))]], "script_flush")
 @example([[Step("purge with fence", ("a", "a"))], [Step("set", ("a", "a")), Step("set", ("b", "b"))]], None)
+@example([[Step("delete", ("a", "a"))], [Step("incr", ("a", "a"))]], "expire")
 @example([[Step("slots", ("a", "a"))], [Step("set", ("a", "a")), Step("delete", ("a", "a"))]], "expire")
 def test_a_reduced_search_ends_in_every_way(program: list[list[Step]], fault: str | None) -> None:
-    """Two programs at random, with a fault or none: reduced and unreduced, the same endings."""
+    """Two or three programs at random, with a fault or none: reduced and unreduced, the same endings."""
     stage = Stage(Play({str(number): job(each) for number, each in enumerate(program)}, default_handle, None, 20, 100))
     try:
-        reduced, runs = endings(stage, fault)
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(Option, "commutes", lambda self, other: False)
-            everything, all_runs = endings(stage, fault)
+        reduced, runs = endings(stage, fault, DepthFirst())
+        everything, all_runs = endings(stage, fault, Everything())
     finally:
         stage.close()
     assert runs <= all_runs
@@ -107,9 +129,33 @@ def test_the_reduction_is_worth_it() -> None:
     tasks = {slot: job([Step("get", ("a", "a")), Step("set", (f"{slot}", slot))]) for slot in ("c", "d", "e")}
     stage = Stage(Play(tasks, default_handle, None, 20, 100))
     try:
-        assert len([run for run in schedules(stage, None) if run is not None]) == 1
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(Option, "commutes", lambda self, other: False)
-            assert len(list(schedules(stage, None))) == 90
+        assert len(list(schedules(stage, None, DepthFirst()))) == 1
+        assert len(list(schedules(stage, None, Everything()))) == 90
     finally:
         stage.close()
+
+
+def test_a_transaction_that_lost_might_have_been_in_time() -> None:
+    """It then does nothing, and yet the order of it and of what made it lose matters."""
+
+    def watcher(client: Any) -> tuple[Any, str]:
+        with client.pipeline() as pipe:
+            pipe.watch("a")
+            seen = pipe.get("a")
+            pipe.multi()
+            pipe.set("b", "1")
+            try:
+                pipe.execute()
+            except WatchError:
+                return seen, "lost"
+            return seen, "committed"
+
+    tasks = {"writer": lambda client: client.set("a", "1"), "watcher": watcher}
+    stage = Stage(Play(tasks, lambda client: client, None, 20, 100))
+    try:
+        reduced, _ = endings(stage, None, DepthFirst())
+        everything, _ = endings(stage, None, Everything())
+    finally:
+        stage.close()
+    assert reduced == everything
+    assert len(everything) == 4

@@ -174,6 +174,11 @@ class Write:
         # A change of a watched key decides what EXEC does.
         return _union([_of(reads=self._watching), *(_access(command, cache) for command in self.commands)])
 
+    @property
+    def watched(self) -> Access:
+        """What decides whether it can be sent for anything."""
+        return _of(reads=self._watching)
+
     def names(self) -> tuple[bytes, ...]:
         """What stays the same when the same task sends it in another run: no values, no tokens."""
         return tuple(part for command in self.commands for part in (command[0].upper(), *keys_of(command)))

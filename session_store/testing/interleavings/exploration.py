@@ -51,10 +51,10 @@ class Exploration:
         self._failure: Exception | None = None
         self._after_failure = 0
 
-    def _run_serially(self, during: Choose, afterwards: Choose, order: Order) -> Run:
+    def _run_serially(self, choose: Choose, order: Order) -> Run:
         outside = [move.fault for move in order if move.is_outside]
         # It always has a next move.
-        return cast(Run, self._stage.run(during, outside, len(outside), afterwards=afterwards))
+        return cast(Run, self._stage.run(choose, outside, len(outside)))
 
     def run(self, budget: int, samples: int, limit: float) -> Interleavings:
         """All schedules, or as many as there may be."""

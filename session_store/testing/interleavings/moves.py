@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from session_store.testing.interleavings.commands import Access
+from session_store.testing.interleavings.commands import NOTHING, Access
 
 CONNECTION_FAULTS = ("lost_reply", "cut_before")
 SLOT_FAULTS = ("expire",)
@@ -29,6 +29,9 @@ class Move(NamedTuple):
     def is_outside(self) -> bool:
         """Whether it is no task's: a purge, say. Such a move has a place in a serial order."""
         return not self.task
+
+
+END = Move("")  # no move: all tasks are done, and nothing befalls the server any more
 
 
 def read_move(text: str, tasks: Iterable[str]) -> Move:
@@ -56,6 +59,7 @@ class Option(NamedTuple):
     move: Move
     access: Access
     names: tuple[bytes, ...] = ()  # of the commands and their keys
+    watched: Access = NOTHING  # what has decided that it reads and writes no more than that
 
     def __str__(self) -> str:
         sent = b" ".join(self.names).decode(errors="backslashreplace")
@@ -63,9 +67,18 @@ class Option(NamedTuple):
 
     def commutes(self, other: Option) -> bool:
         """Whether two moves lead to the same state in either order, and neither takes the other away."""
+        return not (self._is_bound_to(other) or self.access.conflicts(other.access))
+
+    def depends_on(self, earlier: Option) -> bool:
+        """Whether this move might have been another one, had it come before the earlier one."""
+        return (
+            self._is_bound_to(earlier)
+            or self.access.conflicts(earlier.access)
+            or self.watched.conflicts(earlier.access)
+            or self.access.conflicts(earlier.watched)
+        )
+
+    def _is_bound_to(self, other: Option) -> bool:
         mine, others = self.move, other.move
-        if mine.task == others.task:  # a task's next move is one; what befalls the server keeps its order
-            return False
-        if mine.fault and others.fault:  # they share the number of faults that a schedule may have
-            return False
-        return not self.access.conflicts(other.access)
+        # A task's next move is one, and what befalls the server keeps its order. Faults share their number.
+        return mine.task == others.task or bool(mine.fault and others.fault)

@@ -9,27 +9,45 @@ from session_store.testing.interleavings.moves import Move, Option
 
 
 class _Node:
-    """A point that was reached: what can be done there, and what need not be."""
+    """A point that was reached: what can be done there, what of it is to be tried, and what has been chosen.
 
-    __slots__ = ("asleep", "chosen", "options", "untried")
+    `before` has a bit for each earlier move of the schedule that happens before the chosen one: that it depends on, or
+    that one of those depends on.
+    """
+
+    __slots__ = ("asleep", "before", "chosen", "options", "to_try", "tried")
 
     def __init__(self, options: Sequence[Option], asleep: dict[Move, Option]) -> None:
         self.options = options
         self.asleep = asleep  # moves whose schedules from here on are equal to some that were run
-        self.untried = [option for option in options if option.move not in asleep]
+        awake = [option.move.task for option in options if option.move not in asleep]
+        self.to_try = {
+            "",
+            *[task for task in awake if task][:1],
+        }  # "" is for what befalls the server: it need not happen
+        self.tried = 0
         self.chosen: Option | None = None
+        self.before = 0
 
     def advance(self) -> bool:
         """Goes on to the next move, if there is one."""
         if self.chosen is not None:
             self.asleep[self.chosen.move] = self.chosen
-        self.chosen = self.untried.pop(0) if self.untried else None
+        untried = (each for each in self.options if each.move.task in self.to_try and each.move not in self.asleep)
+        self.chosen = next(untried, None)
+        self.tried += self.chosen is not None
         return self.chosen is not None
 
     def asleep_after(self) -> dict[Move, Option]:
         """What need not be done after the chosen move: what was done before it and commutes with it."""
         chosen = self.chosen
         return {move: option for move, option in self.asleep.items() if chosen is not None and option.commutes(chosen)}
+
+    def try_one_of(self, tasks: Sequence[str]) -> None:
+        """Sees to it that one of these tasks is tried here; all there are, if none of them can go on here."""
+        if self.to_try.isdisjoint(tasks):
+            able = [option.move.task for option in self.options]
+            self.to_try.update([task for task in tasks if task in able][:1] or able)
 
 
 class Diverged(Exception):  # noqa: N818  # explore raises a NotDeterministicError for it
@@ -41,10 +59,13 @@ class Diverged(Exception):  # noqa: N818  # explore raises a NotDeterministicErr
 
 
 class DepthFirst:
-    """Every schedule, but of those that differ only in the order of moves that commute just one (sleep sets).
+    """Every schedule, but of those that differ only in the order of moves that commute just one.
 
-    P. Godefroid, Partial-Order Methods for the Verification of Concurrent Systems (1996), chapter 5: a move that was
-    tried at a point stays asleep below its siblings until a move that does not commute with it wakes it.
+    Two moves of which one depends on the other, with nothing in between that binds them, race: the schedule in which
+    they come the other way round is tried as well, by what would have to come first in it. P. Abdulla, S. Aronis,
+    B. Jonsson, K. Sagonas, Optimal Dynamic Partial Order Reduction (POPL 2014), algorithm 1 (source sets). And a move
+    that was tried at a point is asleep below its siblings, until one that does not commute with it wakes it. P. Godefroid,
+    Partial-Order Methods for the Verification of Concurrent Systems (1996), chapter 5 (sleep sets).
 
     `choose` is asked at each step of a schedule; between two schedules, `advance` says whether there is another.
     """
@@ -52,29 +73,58 @@ class DepthFirst:
     def __init__(self) -> None:
         self._nodes: list[_Node] = []
         self._depth = 0
+        self._known = 0  # moves of the schedule whose races have been looked for
         self.skipped = 0  # branches that were not followed; each has at least one schedule
 
     def choose(self, options: Sequence[Option]) -> Option | None:
         """The move to make; None when all that can follow is equal to what was run."""
         if self._depth == len(self._nodes):
-            asleep = self._nodes[-1].asleep_after() if self._nodes else {}
-            node = _Node(options, asleep)
-            self._nodes.append(node)
-            self.skipped += len(options) - len(node.untried)
-            node.advance()
+            self._nodes.append(_Node(options, self._nodes[-1].asleep_after() if self._nodes else {}))
+            self._nodes[-1].advance()
         node = self._nodes[self._depth]
-        self._depth += 1
         before = [(option.move, option.names) for option in node.options]
         if before != [(option.move, option.names) for option in options]:
-            raise Diverged(self._depth, node.options, options)
+            raise Diverged(self._depth + 1, node.options, options)
+        if node.chosen is not None and self._depth == self._known:
+            self._look_for_races(node.chosen)
+            self._known += 1
+        self._depth += 1
         return node.chosen
 
     def advance(self) -> bool:
         """Turns to the next schedule. False when there is none."""
         self._depth = 0
         while self._nodes and not self._nodes[-1].advance():
-            self._nodes.pop()
+            node = self._nodes.pop()
+            self.skipped += len(node.options) - node.tried
+        self._known = max(len(self._nodes) - 1, 0)
         return bool(self._nodes)
+
+    def _look_for_races(self, last: Option) -> None:
+        """Those of the last move with earlier ones."""
+        number = self._known
+        node = self._nodes[number]
+        node.before = 0
+        for earlier in range(number - 1, -1, -1):
+            other = self._nodes[earlier].chosen
+            if other is None or not last.depends_on(other):
+                continue
+            races = not node.before >> earlier & 1 and other.move.task != last.move.task
+            node.before |= 1 << earlier | self._nodes[earlier].before
+            if races:
+                self._nodes[earlier].try_one_of(self._first_without(earlier, number))
+
+    def _first_without(self, left_out: int, last: int) -> list[str]:
+        """Whose move can come first, of a race's last move and what does not happen after its first one."""
+        rest = [number for number in range(left_out + 1, last) if not self._nodes[number].before >> left_out & 1]
+        tasks: dict[str, bool] = {}  # whether the task's first move waits for none of the others
+        earlier = 0
+        for number in (*rest, last):
+            chosen = self._nodes[number].chosen
+            if chosen is not None:
+                tasks.setdefault(chosen.move.task, not self._nodes[number].before & earlier)
+            earlier |= 1 << number
+        return [task for task, is_first in tasks.items() if is_first]
 
 
 class AtRandom:

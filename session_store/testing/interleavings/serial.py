@@ -18,7 +18,7 @@ class SerialOrders:
     What befell the server from outside (a purge, an expiry) is in an order as the tasks are: before, between or after.
     """
 
-    def __init__(self, tasks: Sequence[str], run: Callable[[Choose, Choose, Order], Run]) -> None:
+    def __init__(self, tasks: Sequence[str], run: Callable[[Choose, Order], Run]) -> None:
         self._tasks = tasks
         self._run = run
         self._outcomes: dict[Order, Outcome] = {}
@@ -40,27 +40,24 @@ class SerialOrders:
     def outcome(self, order: Order) -> Outcome:
         """What an order ends with."""
         if order not in self._outcomes:
-            during, afterwards = follow(order)
-            self._outcomes[order] = self._run(during, afterwards, order).outcome
+            self._outcomes[order] = self._run(follow(order), order).outcome
         return self._outcomes[order]
 
 
-def follow(order: Order) -> tuple[Choose, Choose]:
-    """Chooses each task until it is done, and what comes from outside when its turn is; and what is left afterwards."""
+def follow(order: Order) -> Choose:
+    """Chooses each task until it is done, and what comes from outside when its turn is."""
     left = deque(order)
 
-    def afterwards(options: Sequence[Option]) -> Option | None:
+    def choose(options: Sequence[Option]) -> Option:
         while left:
             found = next((option for option in options if option.move == left[0]), None)
-            if found is None:  # the task is done, or there is nothing that could expire
-                left.popleft()
-            else:
-                if found.move.is_outside:
-                    left.popleft()
+            if found is None or found.move.is_outside:
+                left.popleft()  # it is done now, or was; or there is nothing that could expire
+            if found is not None:
                 return found
-        return None
+        return options[0]
 
-    return lambda options: afterwards(options) or options[0], afterwards
+    return choose
 
 
 def same(one: Outcome, other: Outcome) -> bool:

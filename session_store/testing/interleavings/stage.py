@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -20,10 +20,10 @@ from session_store.testing.interleavings.clients import AsyncGatedClient, GatedC
 from session_store.testing.interleavings.commands import EVERYTHING, NOTHING, SCRIPT_CACHE, Access, in_cache
 from session_store.testing.interleavings.errors import StuckTaskError
 from session_store.testing.interleavings.loop import LoopTask, LoopThread
-from session_store.testing.interleavings.moves import Move, Option
+from session_store.testing.interleavings.moves import END, Move, Option
 from session_store.testing.interleavings.runs import Choose, Outcome, Run, Step
 from session_store.testing.interleavings.stuck import place_of, works
-from session_store.testing.interleavings.tasks import Rest, ThreadTask, is_async, refuse_awaitable
+from session_store.testing.interleavings.tasks import Rest, ThreadTask, Waiting, is_async, refuse_awaitable
 from session_store.testing.interleavings.wording import Wording
 
 _OURS = re.compile(rb":~(index|turn:.*)$", re.DOTALL)
@@ -105,31 +105,20 @@ class Stage:
         refuse_awaitable(fn, result)
         return result
 
-    def run(
-        self,
-        choose: Choose,
-        faults: Collection[str] = (),
-        most_faults: int = 0,
-        *,
-        afterwards: Choose | None = None,
-    ) -> Run | None:
+    def run(self, choose: Choose, faults: Collection[str] = (), most_faults: int = 0) -> Run | None:
         """Runs one schedule as it is chosen. None when nothing was chosen at some point: the rest is not worth it.
 
-        `faults`: those that may happen. `afterwards` chooses what happens when all tasks are done, until it does not.
+        `faults`: those that may happen. When all tasks are done, `END` is the first of the options.
         """
         self._begin()
         worth_it = True
         while True:
             options = self._options(faults, most_faults)
-            if all(task.waiting is None for task in self._tasks.values()):
-                choose = afterwards or _nothing
-                option = choose(options)
-                if option is None:
-                    break
-            else:
-                option = choose(options) if worth_it else options[0]
+            option = choose(options) if worth_it else options[0]
             if option is None:
                 worth_it = False
+            elif option.move == END:
+                break
             else:
                 self._make(option.move)
         for task in self._tasks.values():
@@ -188,21 +177,16 @@ class Stage:
 
     def _options(self, faults: Collection[str], most_faults: int) -> list[Option]:
         """What can happen now: steps first, in the order of the tasks."""
-        waiting = [
-            Option(
-                Move(name), wants.write.access(self.server.script_cache, has_lost=wants.has_lost()), wants.write.names()
-            )
-            for name, task in self._tasks.items()
-            if (wants := task.waiting) is not None
-        ]
+        waiting = [self._option(name, task.waiting) for name, task in self._tasks.items() if task.waiting is not None]
+        options = waiting or [Option(END, NOTHING)]
         if not faults or sum(bool(step.move.fault) for step in self._steps) >= most_faults:
-            return waiting
-        options = list(waiting)
-        for move, access, names in waiting:
+            return options
+        options = list(options)
+        for option in waiting:
             if "lost_reply" in faults:
-                options.append(Option(Move(move.task, "lost_reply"), access, names))
+                options.append(option._replace(move=Move(option.move.task, "lost_reply")))
             if "cut_before" in faults:
-                options.append(Option(Move(move.task, "cut_before"), NOTHING, names))
+                options.append(Option(Move(option.move.task, "cut_before"), NOTHING, option.names))
         if "expire" in faults:
             options += [
                 Option(Move("", "expire", key.decode(errors="surrogateescape")), _writes(key)) for key in self._mortal()
@@ -213,6 +197,11 @@ class Stage:
             cached = (SCRIPT_CACHE, *map(in_cache, self.server.script_cache))
             options.append(Option(Move("", "script_flush"), _writes(*cached)))
         return options
+
+    def _option(self, name: str, waiting: Waiting) -> Option:
+        write, has_lost = waiting.write, waiting.has_lost()
+        access = write.access(self.server.script_cache, has_lost=has_lost)
+        return Option(Move(name), access, write.names(), write.watched)
 
     def _mortal(self) -> list[bytes]:
         """The keys that can expire before the others: the index outlives them."""
@@ -265,10 +254,6 @@ class Stage:
         if kind == b"set":
             return self.client.smembers(key)
         return (kind, self.client.dump(key))
-
-
-def _nothing(_: Sequence[Option]) -> None:
-    """Chooses nothing."""
 
 
 def _writes(*keys: bytes) -> Access:
