@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from typing import cast
 
 from session_store.testing.interleavings.moves import Move, Option
 
@@ -120,9 +121,8 @@ class DepthFirst:
         tasks: dict[str, bool] = {}  # whether the task's first move waits for none of the others
         earlier = 0
         for number in (*rest, last):
-            chosen = self._nodes[number].chosen
-            if chosen is not None:
-                tasks.setdefault(chosen.move.task, not self._nodes[number].before & earlier)
+            chosen = cast(Option, self._nodes[number].chosen)  # it is a move of the schedule
+            tasks.setdefault(chosen.move.task, not self._nodes[number].before & earlier)
             earlier |= 1 << number
         return [task for task, is_first in tasks.items() if is_first]
 
