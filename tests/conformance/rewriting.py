@@ -9,14 +9,15 @@ from uuid import uuid4
 import redis
 import redis.asyncio
 from hiredis import pack_command
-from support.recorder import parse
+
+from session_store.testing.interleavings.commands import parse
 
 Command = list[bytes]
 
 
 def rewritten(rule: Callable[[Command], Command], command: Any) -> list[bytes]:
     data = command if isinstance(command, bytes) else b"".join(command)
-    return [b"".join(pack_command(tuple(rule(each))) for each in parse(data))]
+    return [b"".join(pack_command(tuple(rule(each))) for each in map(list, parse(data)))]
 
 
 def rewriting(rule: Callable[[Command], Command]) -> dict[str, Any]:

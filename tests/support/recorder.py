@@ -3,40 +3,22 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import redis.asyncio.connection
 import redis.connection
 
+from session_store.testing.interleavings.commands import Command, parse
+
 _HANDSHAKE = frozenset({"HELLO", "AUTH", "SELECT", "CLIENT"})
-
-
-def parse(data: bytes) -> Iterator[list[bytes]]:
-    """The commands in a write, each with its arguments."""
-    at = 0
-
-    def line() -> bytes:
-        nonlocal at
-        end = data.index(b"\r\n", at)
-        begin, at = at, end + 2
-        return data[begin:end]
-
-    while at < len(data):
-        parts = []
-        for _ in range(int(line()[1:])):
-            length = int(line()[1:])
-            parts.append(data[at : at + length])
-            at += length + 2
-        yield parts
 
 
 class Recorder:
     """`writes` holds, for every write since the last `clear`, the commands in it; handshakes are left out."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.commands: list[list[list[bytes]]] = []
+        self.commands: list[list[Command]] = []
         for module in (redis.connection, redis.asyncio.connection):
             self._watch(monkeypatch, module.AbstractConnection)
 

@@ -21,11 +21,11 @@ class _Node:
     def __init__(self, options: Sequence[Option], asleep: dict[Move, Option]) -> None:
         self.options = options
         self.asleep = asleep  # moves whose schedules from here on are equal to some that were run
-        awake = [option.move.task for option in options if option.move not in asleep]
-        self.to_try = {
-            "",
-            *[task for task in awake if task][:1],
-        }  # "" is for what befalls the server: it need not happen
+        # What befalls the server ("") need not happen, so nothing would show that it can: it is tried everywhere. Of the
+        # tasks one is, by its step if that is awake: where a step was put to sleep, the faults of its task are tried too.
+        awake = [option.move for option in options if option.move.task and option.move not in asleep]
+        awake.sort(key=lambda move: bool(move.fault))
+        self.to_try = {"", *(move.task for move in awake[:1])}
         self.tried = 0
         self.chosen: Option | None = None
         self.before = 0
