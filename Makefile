@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: demo test check generate bench coverage mutants clean
+.PHONY: demo test check generate bench coverage mutants faults cluster matrix lowest audit clean
 
 demo: .venv/ready
 	$(BIN)/python -m session_store demo $(ARGS)
@@ -20,6 +20,32 @@ coverage: .venv/ready
 mutants: .venv/ready
 	$(BIN)/python tests/mutants.py $(ARGS)
 
+# 20,000 calls of each flavour with faults; 200,000 names; 200 purges against 200 writers each. Some 10 minutes.
+faults: .venv/ready
+	$(BIN)/python tests/faults/soak.py $(ARGS)
+	$(BIN)/python tests/security/fuzz.py
+	$(BIN)/python tests/security/fences.py
+
+# 20 primaries killed while slots move and writers write.
+cluster: .venv/ready
+	$(BIN)/python tests/cluster/soak.py $(ARGS)
+
+# Which Pythons, redis-pys and servers: see tests/matrix.py.
+matrix: .venv/ready
+	$(BIN)/python tests/matrix.py $(ARGS)
+
+# The interleavings and the conformance of clients take minutes, and use nothing of a dependency that the others do not.
+lowest: .venv-lowest/ready
+	.venv-lowest/bin/python -m pytest -n 2 --dist worksteal \
+		--ignore tests/interleavings --ignore tests/conformance $(ARGS)
+
+# With the versions that a user would get today. "Error 3": no service that knows of vulnerabilities could be asked.
+audit:
+	$(PYTHON) -m venv .venv-audit
+	.venv-audit/bin/python -m pip install --quiet --disable-pip-version-check --upgrade --upgrade-strategy eager \
+		--editable '.[encryption,json,testing]' pip-audit
+	.venv-audit/bin/python scripts/audit.py
+
 check: .venv/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -35,9 +61,17 @@ bench: .venv/ready
 	$(BIN)/python benchmarks/ratios.py $(ARGS)
 
 clean:
-	rm -rf .venv dist .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-* dist .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
 .venv/ready: pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@
+
+.venv-lowest/ready: pyproject.toml tests/lowest.py .venv/ready
+	rm -rf .venv-lowest
+	$(PYTHON) -m venv .venv-lowest
+	$(BIN)/python tests/lowest.py > .venv-lowest/constraints.txt
+	.venv-lowest/bin/python -m pip install --quiet --disable-pip-version-check \
+		--constraint .venv-lowest/constraints.txt --editable '.[dev]'
 	touch $@

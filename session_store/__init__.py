@@ -6,15 +6,16 @@ PYTEST_DONT_REWRITE: pytest knows this package for its plugin, and would warn wh
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from session_store._async.cas import AsyncCasSnapshot
     from session_store._async.namespace import AsyncNamespace
+    from session_store._async.snapshot import AsyncCasSnapshot
     from session_store._async.store import AsyncSessionStore
     from session_store._core.commits import CasOps
     from session_store._core.policy import CasPolicy
-    from session_store._sync.cas import CasSnapshot
     from session_store._sync.namespace import Namespace
+    from session_store._sync.snapshot import CasSnapshot
     from session_store._sync.store import SessionStore
     from session_store.codecs import JsonCodec, TextCodec
+    from session_store.encryption import EncryptedCodec
     from session_store.errors import (
         CasContentionError,
         CodecError,
@@ -22,26 +23,30 @@ if TYPE_CHECKING:
         InvalidNameError,
         NamespacePurgedError,
         NestedCasError,
+        ReplicationError,
         SessionStoreError,
         WrongTypeError,
     )
+    from session_store.fingerprints import fingerprint
     from session_store.testing import AsyncInMemoryClient, InMemoryClient
 
 # Each name is loaded when it is first used: an application has one flavour, and only its tests have fakeredis.
 _HOMES = {
-    "_async.cas": ("AsyncCasSnapshot",),
     "_async.namespace": ("AsyncNamespace",),
+    "_async.snapshot": ("AsyncCasSnapshot",),
     "_async.store": ("AsyncSessionStore",),
     "_core.commits": ("CasOps",),
     "_core.policy": ("CasPolicy",),
-    "_sync.cas": ("CasSnapshot",),
     "_sync.namespace": ("Namespace",),
+    "_sync.snapshot": ("CasSnapshot",),
     "_sync.store": ("SessionStore",),
     "codecs": ("JsonCodec", "TextCodec"),
+    "encryption": ("EncryptedCodec",),
     "errors": (
         *("CasContentionError", "CodecError", "CommitUnknownError", "InvalidNameError", "NamespacePurgedError"),
-        *("NestedCasError", "SessionStoreError", "WrongTypeError"),
+        *("NestedCasError", "ReplicationError", "SessionStoreError", "WrongTypeError"),
     ),
+    "fingerprints": ("fingerprint",),
     "testing": ("AsyncInMemoryClient", "InMemoryClient"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -57,16 +62,19 @@ __all__ = [
     "CasSnapshot",
     "CodecError",
     "CommitUnknownError",
+    "EncryptedCodec",
     "InMemoryClient",
     "InvalidNameError",
     "JsonCodec",
     "Namespace",
     "NamespacePurgedError",
     "NestedCasError",
+    "ReplicationError",
     "SessionStore",
     "SessionStoreError",
     "TextCodec",
     "WrongTypeError",
+    "fingerprint",
 ]
 
 

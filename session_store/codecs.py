@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from session_store._core.arguments import kind_of
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
@@ -24,6 +26,28 @@ class Codec(Protocol[V]):
         """The value that was stored. Raises `ValueError` for bytes that `encode` does not write."""
 
 
+class Place(NamedTuple):
+    """Where a value lies: the four names that lead to it. `field` is None in a string slot; '' is a field's name.
+
+    It is the same on a cluster and elsewhere. Its repr shows no name but the prefix: a namespace is often a credential.
+    """
+
+    prefix: str
+    namespace: str
+    slot: str
+    field: str | None
+
+    def __repr__(self) -> str:
+        return f"Place(prefix={self.prefix!r}, ...)"
+
+
+class PlacedCodec(Protocol[V]):
+    """The other kind that `SessionStore(codec=...)` takes: its bytes depend on where they lie, as `EncryptedCodec`'s do."""
+
+    def at(self, place: Place, /) -> Codec[V]:
+        """The codec of one place. Asked for at every value that is written or read, by many threads at once."""
+
+
 class TextCodec:
     r"""Strings as UTF-8; no other type, and no lone surrogates.
 
@@ -36,7 +60,7 @@ class TextCodec:
     def encode(self, value: str, /) -> bytes:
         """The UTF-8 bytes of a string. O(length)."""
         if not isinstance(value, str):
-            raise TypeError(f"value must be a str, got {type(value).__name__}; JsonCodec takes other types")
+            raise TypeError(f"value must be a str, got {kind_of(value)}; JsonCodec takes other types")
         try:
             return value.encode()
         except UnicodeEncodeError:
@@ -45,7 +69,11 @@ class TextCodec:
 
     def decode(self, data: bytes, /) -> str:
         """The string of UTF-8 bytes. O(length)."""
-        return data.decode()
+        try:
+            return data.decode()
+        except UnicodeDecodeError:
+            pass  # raised anew below: this error carries the value
+        raise ValueError("not a UTF-8 text")
 
     def __repr__(self) -> str:
         return "TextCodec()"
@@ -81,7 +109,7 @@ class JsonCodec:
                 return data
         except (*self._errors, TypeError):
             pass  # raised anew below: these errors may show the value
-        raise TypeError(f"value must be a JSON value (that reads back equal), got {type(value).__name__}")
+        raise TypeError(f"value must be a JSON value (that reads back equal), got {kind_of(value)}")
 
     def decode(self, data: bytes, /) -> Any:
         """The value of a JSON text. O(size)."""

@@ -1,32 +1,36 @@
 """What can go wrong, beyond the errors of redis-py, which pass through unchanged.
 
 Every class derives from `SessionStoreError`, carries its facts as attributes, and survives pickling: the positional
-arguments of an exception are its facts, in order.
+arguments of an exception are its facts, in order. The text and the repr of an error are safe to log: they show no
+namespace, slot, field or value. Namespaces and slots are in the attributes.
 """
 
 from __future__ import annotations
-
-from session_store._core.arguments import shorten
 
 
 class SessionStoreError(Exception):
     """The base of every error of this library."""
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self)!r})"
+
 
 class InvalidNameError(SessionStoreError, ValueError):
     """A prefix, namespace, slot or field is not one. Raised before anything is sent: correct the name.
 
-    Attributes: `argument` (which one), `value` (as it was given), `rule` (what it must be).
+    Attributes: `argument` (which one), `value` (as it was given), `rule` (what it must be), `found` (how the value
+    breaks the rule, in words that do not show it).
     """
 
-    def __init__(self, argument: str, value: object, rule: str) -> None:
-        super().__init__(argument, value, rule)
+    def __init__(self, argument: str, value: object, rule: str, found: str) -> None:
+        super().__init__(argument, value, rule, found)
         self.argument = argument
         self.value = value
         self.rule = rule
+        self.found = found
 
     def __str__(self) -> str:
-        return f"{self.argument} {self.rule}, got {shorten(self.value)}"
+        return f"{self.argument} {self.rule}, got {self.found}"
 
 
 class WrongTypeError(SessionStoreError):
@@ -42,7 +46,7 @@ class WrongTypeError(SessionStoreError):
         self.operation = operation
 
     def __str__(self) -> str:
-        return f"{self.operation}: {self.key!r} holds another type of value"
+        return f"{self.operation}: the slot holds another type of value (attribute key tells the slot)"
 
 
 class CasContentionError(SessionStoreError):
@@ -58,7 +62,7 @@ class CasContentionError(SessionStoreError):
         self.attempts = attempts
 
     def __str__(self) -> str:
-        return f"{self.key!r} was changed by others during each of {self.attempts} attempts"
+        return f"others were faster during each of {self.attempts} attempts (attribute key tells the slot)"
 
 
 class CommitUnknownError(SessionStoreError):
@@ -74,7 +78,10 @@ class CommitUnknownError(SessionStoreError):
         self.attempts = attempts
 
     def __str__(self) -> str:
-        return f"no reply came to a commit of {self.key!r}, and after {self.attempts} attempts none can be had"
+        return (
+            f"no reply came to a commit, and after {self.attempts} attempts none can be had "
+            "(attribute key tells the slot)"
+        )
 
 
 class NamespacePurgedError(SessionStoreError):
@@ -88,7 +95,7 @@ class NamespacePurgedError(SessionStoreError):
         self.namespace = namespace
 
     def __str__(self) -> str:
-        return f"namespace {self.namespace!r} was purged, and its fence still refuses writes"
+        return "the namespace was purged, and its fence still refuses writes (attribute namespace tells which)"
 
 
 class NestedCasError(SessionStoreError):
@@ -102,13 +109,14 @@ class NestedCasError(SessionStoreError):
         self.namespace = namespace
 
     def __str__(self) -> str:
-        return f"with_cas inside a closure of the same namespace {self.namespace!r}; give one call all the slots"
+        return "with_cas inside a closure of the same namespace; give one call all the slots"
 
 
 class CodecError(SessionStoreError):
     """What a key holds was not written by the store's codec. The value is not shown, nor kept.
 
-    Another program or another codec wrote it: read it with that one, or `delete` the slot. Attribute: `key`.
+    Another program or another codec wrote it, or, with an `EncryptedCodec`, it was not written at this place under one
+    of its keys; all causes look alike. Read it with what wrote it, or `delete` the slot. Attribute: `key`.
     """
 
     def __init__(self, key: str) -> None:
@@ -116,4 +124,24 @@ class CodecError(SessionStoreError):
         self.key = key
 
     def __str__(self) -> str:
-        return f"the codec cannot read what {self.key!r} holds"
+        return "the codec cannot read what the slot holds (attribute key tells the slot)"
+
+
+class ReplicationError(SessionStoreError):
+    """A write was done, but fewer replicas have it than `min_replicas` asks for: a failover may lose it.
+
+    Do not repeat it as it is: it happened. Look at the slot when the replicas are back, or tell the user that it may
+    get lost. Attributes: `key` (the full Redis key), `replicas` (how many have it), `min_replicas`.
+    """
+
+    def __init__(self, key: str, replicas: int, min_replicas: int) -> None:
+        super().__init__(key, replicas, min_replicas)
+        self.key = key
+        self.replicas = replicas
+        self.min_replicas = min_replicas
+
+    def __str__(self) -> str:
+        return (
+            f"the write was done, but {self.replicas} replicas have it and not {self.min_replicas} "
+            "(attribute key tells the slot)"
+        )

@@ -43,21 +43,27 @@ CAS = "_async/cas.py"
 NAMESPACE = "_async/namespace.py"
 REMEMBERS = "{'~commits', remember(commits, TOKEN, answer)}"
 ADDS = "    local added = call_in_chunks('HSET', key, ARGV, first, last)\n"
-RUNS = """            reply = await connection.run(self._client, scripts.APPLY, keys, args)
+RUNS = """                reply = await commands.run(self._client, scripts.APPLY, keys, args)
 """
-BEGINS = """        replies = await connection.begin(("WATCH", *self._keys), BEGIN.by_digest(keys, args))
+BEGINS = """        replies = await connection.begin(watch, BEGIN.by_digest(keys, args))
+"""
+KNOWN = """if answer then
+  local left = call('PTTL', INDEX)
+  if left > 0 then call('PEXPIRE', INDEX, left) end   -- so that a WAIT behind this call waits for the commit as well
+  return {0, answer}
+end
 """
 
 DEFECTS: dict[str, tuple[Change, ...]] = {
     "token not recorded": (Change(APPLY, REMEMBERS, "{'~commits', commits or ''}"),),
-    "token not checked": (Change(APPLY, "if answer then return {0, answer} end\nif stale", "if stale"),),
+    "token not checked": (Change(APPLY, KNOWN, ""),),
     "stale token not refused": (Change(APPLY, "if stale then return {4} end\n", ""),),
     "WATCH sent after the read": (
         Change(
             CAS,
             BEGINS,
             """        replies = await connection.begin(BEGIN.by_digest(keys, args))
-        replies = [*await connection.exchange(("WATCH", *self._keys)), *replies]
+        replies = [*await connection.exchange(watch), *replies]
 """,
         ),
     ),
@@ -67,8 +73,8 @@ DEFECTS: dict[str, tuple[Change, ...]] = {
             NAMESPACE,
             RUNS,
             RUNS
-            + """            slot = operation.key[len(self._make.base.encode()) :]
-            await self._client.execute_command("HSETNX", self._make.index, slot, b"")
+            + """                slot = operation.key[len(self._make.base.encode()) :]
+                await self._client.execute_command("HSETNX", self._make.index, slot, b"")
 """,
         ),
     ),
@@ -78,13 +84,13 @@ DEFECTS: dict[str, tuple[Change, ...]] = {
             NAMESPACE,
             RUNS,
             RUNS
-            + """            await self._client.execute_command("PEXPIRE", operation.key, operation.ttl_ms)
+            + """                await self._client.execute_command("PEXPIRE", operation.key, operation.ttl_ms)
 """,
         ),
     ),
     "fence not checked in apply": (Change(APPLY, "if fence and now_ms() < tonumber(fence) then return {1} end\n", ""),),
     "fence not checked when an attempt begins": (
-        Change(CAS, "            if beginning.fenced:\n", "            if False:\n"),
+        Change(CAS, "if beginning.committed is not None or beginning.fenced:", "if beginning.committed is not None:"),
     ),
     "prefetch served for a slot not watched": (Change(CAS, '("WATCH", *self._keys)', '("WATCH", self._keys[0])'),),
     "retry after an unknown outcome without settling": (

@@ -11,6 +11,8 @@ from typing import Any
 import redis.asyncio
 from redis.asyncio.cluster import ClusterNode
 
+Cluster = redis.asyncio.RedisCluster
+_PIPELINES = (redis.asyncio.client.Pipeline, redis.asyncio.cluster.ClusterPipeline)
 Lock = asyncio.Lock
 sleep = asyncio.sleep
 
@@ -39,10 +41,11 @@ def check_result(result: object) -> None:
 
 def check_client(client: object) -> bool:
     """Whether this client is a cluster's; a client of another kind is a `TypeError`."""
-    if isinstance(client, redis.asyncio.RedisCluster):
-        return True
-    if isinstance(client, redis.asyncio.Redis):
-        return False
+    if not isinstance(client, _PIPELINES):  # which redis-py derives from its clients
+        if isinstance(client, Cluster):
+            return True
+        if isinstance(client, redis.asyncio.Redis):
+            return False
     raise TypeError(
         "client must be a redis.asyncio.Redis (also a Sentinel master), a redis.asyncio.RedisCluster or an "
         f"AsyncInMemoryClient, got {type(client).__name__}"
@@ -68,9 +71,19 @@ class _NodePool:
         self._node.release(connection)
 
 
-async def pool_of(client: Any, key: bytes) -> Any:
-    """The pool to take a connection from that reaches the server of a key."""
-    if isinstance(client, redis.asyncio.RedisCluster):
+async def ready(client: Any) -> None:
+    """Lets a cluster's client read the topology: redis-py's fails where several tasks are its first users."""
+    if isinstance(client, Cluster):
         await client.initialize()
-        return _NodePool(client.get_node_from_key(key))  # type: ignore[arg-type]  # bytes do as well as str
-    return client.connection_pool
+
+
+async def pool_of(client: Any, key: bytes, named: tuple[str, int] | None) -> Any:
+    """The pool to take a connection from that reaches the server of a key, or the node that a cluster named.
+
+    None for a node that the client does not know.
+    """
+    if not isinstance(client, Cluster):
+        return client.connection_pool
+    await ready(client)
+    node = client.get_node(*named) if named else client.get_node_from_key(key)  # type: ignore[arg-type]  # bytes will do
+    return None if node is None else _NodePool(node)

@@ -1,51 +1,45 @@
-"""Commands on their way: through the client, or on a connection of one's own."""
+"""Commands on a connection of one's own."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from typing import Any, NoReturn
+import re
+from typing import Any
 
 from hiredis import pack_command
-from redis.client import NEVER_DECODE
-from redis.exceptions import ConnectionError, NoScriptError, ResponseError, TimeoutError
+from redis.exceptions import (
+    AskError,
+    ClusterDownError,
+    ConnectionError,
+    MovedError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    ResponseError,
+    TimeoutError,
+    TryAgainError,
+)
 
-from session_store._async._flavour import Lock, pool_of, to_the_end
-from session_store._core.scripts import Script
-from session_store.errors import WrongTypeError
+from session_store._async._flavour import Lock, to_the_end
+from session_store._core.asking import ASKING, with_asking
 
-# Replies as bytes, whatever the client's decode_responses: its decoding could fail on what others wrote.
-AS_BYTES = {NEVER_DECODE: True}
-_SCAN_COUNT = 1000  # keys that a SCAN looks at per step
+NO_ANSWER = (ConnectionError, TimeoutError)
+REFUSALS = (MovedError, AskError, TryAgainError, ClusterDownError)  # replies that say that nothing was done
+_CLASSES = {"OOM": OutOfMemoryError, "READONLY": ReadOnlyError}
+_IN_SCRIPT = re.compile(r"Error running script .*: -(OOM|READONLY) (.*)")
 _LOST = "the connection was lost, and with it what it watched"
 
 
-def raise_reply(error: Exception, key: bytes, command: str) -> NoReturn:
-    """Raises what an error reply to a read stands for."""
-    if str(error).startswith("WRONGTYPE"):
-        raise WrongTypeError(key.decode(), command.lower()) from error
-    raise error
+def typed(error: Exception) -> Exception:
+    """An error as redis-py has a class for it, where Redis 6.2 tells it as one of the script that met it."""
+    met = _IN_SCRIPT.match(str(error))
+    return error if met is None else _CLASSES[met[1]](met[2])
 
 
-async def read(client: Any, command: str, key: bytes, *args: Any) -> Any:
-    """One read command. `keys` is for redis-py's client-side caching, which asks for it."""
-    try:
-        return await client.execute_command(command, key, *args, keys=[key], **AS_BYTES)
-    except ResponseError as error:
-        raise_reply(error, key, command)
+def closed_by_others(error: AttributeError) -> ConnectionError:
+    """What redis-py means by `AttributeError`: a cluster's client that reads the topology anew closes connections in use.
 
-
-async def run(client: Any, script: Script, keys: tuple[bytes, ...], args: tuple[object, ...]) -> Any:
-    """One call of a script; a second one, with its source, when the server does not know it."""
-    try:
-        return await client.execute_command(*script.by_digest(keys, args), **AS_BYTES)
-    except NoScriptError:
-        return await client.execute_command(*script.by_source(keys, args), **AS_BYTES)
-
-
-def scan(client: Any, pattern: bytes) -> AsyncIterator[bytes]:
-    """The keys that match, in bounded steps; on a cluster those of every primary. A key may come twice."""
-    keys: AsyncIterator[bytes] = client.scan_iter(match=pattern, count=_SCAN_COUNT, **AS_BYTES)
-    return keys
+    Their sockets and parsers are None then, for whoever was waiting for them.
+    """
+    return ConnectionError(f"the connection was closed by another user of the client ({error})")
 
 
 class AsyncPinnedConnection:
@@ -56,22 +50,27 @@ class AsyncPinnedConnection:
     what an exchange that was cut short, by an error or a cancelled task, ends with.
     """
 
-    __slots__ = ("__weakref__", "_connection", "_cut", "_given_back", "_held", "_lock", "_pool", "_settled")
+    __slots__ = (
+        *("__weakref__", "_asking", "_connection", "_cut", "_given_back", "_held", "_lock", "_pool", "_settled"),
+        "refusal",
+    )
 
-    def __init__(self, pool: Any, connection: Any) -> None:
+    def __init__(self, pool: Any, connection: Any, *, asking: bool = False) -> None:
         self._pool = pool
         self._connection = connection
+        self._asking = asking  # the server is importing the hash slot, and serves it to those who say so each time
         self._lock = Lock()  # a closure may read in several tasks at once, and leave one behind
         self._held = False  # it must not be replaced
         self._cut = False  # an exchange is under way, or was cut short
         self._settled = True  # no reply is on its way, and nothing is watched
         self._given_back = False
+        self.refusal: ResponseError | None = None  # the first reply that said that the server is not the right one
 
-    @classmethod
-    async def take(cls, client: Any, key: bytes) -> AsyncPinnedConnection:
-        """A connection to the server of a key. Raises the pool's errors."""
-        pool = await pool_of(client, key)
-        return cls(pool, await pool.get_connection())
+    @property
+    def socket_timeout(self) -> float | None:
+        """Seconds that a reply may take."""
+        timeout: float | None = self._connection.socket_timeout
+        return timeout
 
     async def begin(self, *commands: tuple[Any, ...]) -> list[Any]:
         """The first exchange, made again after a lost connection as the client's retry policy says."""
@@ -96,30 +95,39 @@ class AsyncPinnedConnection:
                 raise ConnectionError(_LOST)
             self._settled = False
             self._cut = True
-            data = [b"".join(map(pack_command, commands))]
-            # A health check would connect anew where it finds the connection dead.
-            await self._connection.send_packed_command(data, check_health=not self._held)
-            replies = [await self._reply() for _ in commands]
+            sent = with_asking(commands) if self._asking else commands
+            data = [b"".join(map(pack_command, sent))]
+            try:
+                # A health check would connect anew where it finds the connection dead.
+                await self._connection.send_packed_command(data, check_health=not self._held)
+                replies = [await self._reply() for _ in sent]
+            except AttributeError as error:
+                raise closed_by_others(error) from error
             self._cut = False
+            if self._asking:
+                replies = [reply for command, reply in zip(sent, replies, strict=True) if command is not ASKING]
             return replies
 
     async def _reply(self) -> Any:
         try:
             return await self._connection.read_response(disable_decoding=True)
         except ResponseError as error:
-            return error
+            if isinstance(error, REFUSALS):
+                self.refusal = self.refusal or error
+            return typed(error)
 
     def settle(self) -> None:
         """Says that all replies have come, and that nothing is watched any more."""
         self._settled = True
 
     async def unwatch(self) -> None:
-        """Forgets the watched keys, if the connection still stands."""
+        """Forgets the watched keys, if the connection still stands and the user may."""
         try:
-            await self.exchange(("UNWATCH",))
-        except (ConnectionError, TimeoutError):
+            (reply,) = await self.exchange(("UNWATCH",))
+        except NO_ANSWER:
             return
-        self.settle()
+        if not isinstance(reply, Exception):
+            self.settle()
 
     async def give_back(self) -> None:
         """Returns the connection to its pool, closed if it is not settled."""

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from types import EllipsisType
 from typing import Any, TypeVar, overload
 
-from session_store._async import cas, connection
+from session_store._async import cas, commands
+from session_store._async._flavour import ready
 from session_store._async.reads import AsyncReads
+from session_store._async.snapshot import AsyncCasSnapshot
 from session_store._core import scripts
 from session_store._core.commits import CasOps, is_stale, read_answer
-from session_store._core.names import base_pattern, listed_keys
+from session_store._core.names import base_pattern, is_slot, listed_keys
 from session_store._core.numbers import Duration, to_milliseconds
 from session_store._core.operations import Operation, apply_call
+from session_store._core.replication import check_replicas
+from session_store._core.replies import checked
 from session_store._core.settings import Settings
 from session_store._core.tokens import give_back, take_writer
 from session_store.codecs import V
@@ -21,7 +25,7 @@ from session_store.errors import CasContentionError
 R = TypeVar("R")
 
 _PURGE_ATTEMPTS = 16  # before a purge gives up on writers that add slots faster than it lists them
-_BATCH = 1000  # keys that are deleted together
+_BATCH = 1000  # keys found by a scan that are dealt with together
 
 
 class AsyncNamespace(AsyncReads[V]):
@@ -55,7 +59,8 @@ class AsyncNamespace(AsyncReads[V]):
         self._make = settings.operations(name)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(prefix={self._settings.keyspace.prefix!r}, name={self.name!r})"
+        name = self._settings.audit.shown(self.name)
+        return f"{type(self).__name__}(prefix={self._settings.keyspace.prefix!r}, name={name!r})"
 
     @property
     def name(self) -> str:
@@ -67,17 +72,24 @@ class AsyncNamespace(AsyncReads[V]):
         return self._key(slot).decode()
 
     async def _read(self, command: str, key: bytes, *args: bytes) -> Any:
-        return await connection.read(self._client, command, key, *args)
+        return await commands.read(self._client, command, key, *args)
 
-    async def _apply(self, operation: Operation) -> bytes:
+    async def _apply(self, operation: Operation, min_replicas: int = 0) -> bytes:
+        replicas = None
         while True:
             writer = take_writer()
             keys, args = apply_call(self._make.index, writer.new_token(), None, [operation])
-            reply = await connection.run(self._client, scripts.APPLY, keys, args)
+            if min_replicas:
+                reply, replicas = await commands.run_replicated(self._client, scripts.APPLY, keys, args, min_replicas)
+            else:
+                reply = await commands.run(self._client, scripts.APPLY, keys, args)
             if not is_stale(reply):
                 break
         give_back(writer)
-        return read_answer(reply, self.name, [operation])
+        answer = read_answer(reply, self.name, [operation])
+        if min_replicas:
+            check_replicas(replicas, operation.key, min_replicas)
+        return answer
 
     async def ttl(self, slot: str) -> float | None:
         """Seconds that a slot has left; None when there is no such slot, inf when another program took its TTL away.
@@ -151,10 +163,11 @@ class AsyncNamespace(AsyncReads[V]):
         No id comes twice while anything in the namespace lives, even when the counter's own key has expired, was
         evicted or deleted by another program: the index remembers it. (Were the index evicted as well, it would begin
         anew, as it does after `delete` and `purge`.) A slot that holds no integer is a `WrongTypeError`; passing 64
-        bits is redis-py's `ResponseError`. One script call (HMGET, TYPE, GET, SET, INCRBY, GET, TIME, HSET, PTTL),
-        1 round trip, O(1).
+        bits is redis-py's `ResponseError`. Where the store has `min_replicas`, an id that too few have is lost with a
+        `ReplicationError`. One script call (HMGET, TYPE, GET, SET, INCRBY, GET, TIME, HSET, PTTL), with WAIT behind it
+        for `min_replicas`, 1 round trip, O(1).
         """
-        return int(await self._apply(self._make.incr(slot, amount)))
+        return int(await self._apply(self._make.incr(slot, amount), self._settings.min_replicas))
 
     async def _listed(self) -> list[bytes]:
         """The keys that the index names; some may have expired."""
@@ -168,22 +181,29 @@ class AsyncNamespace(AsyncReads[V]):
         pipeline = self._client.pipeline(transaction=False)
         for key in keys:
             pipeline.execute_command("EXISTS", key)
-        live = await pipeline.execute()
+        live = checked(await pipeline.execute(raise_on_error=False))
         skip = len(self._make.base.encode())
         return sorted(key[skip:].decode() for key, lives in zip(keys, live, strict=True) if lives)
 
-    async def touch(self, *, ttl: Duration | None = None) -> int:
+    async def touch(self, *, ttl: Duration | None = None, scan: bool = False) -> int:
         """Renew every slot: each then expires after `ttl`, the store's default when None. Returns how many live.
 
         A slot whose expiry would move by less than a second is left as it is (a burst of page views must not make
-        writers lose). HKEYS of the index, then one script call (PTTL and PEXPIRE per slot): 2 round trips, O(slots), no
-        scan. Logs `session-store: touch`.
+        writers lose). `scan`: first find the slots that the index does not name, because it was evicted or another
+        program wrote them, in steps of SCAN over the whole database, and name them again.
+
+        HKEYS of the index, then one script call (PTTL and PEXPIRE per slot): 2 round trips, O(slots), no scan unless
+        asked for. Logs `session-store: touch`.
         """
         ttl_ms = self._make.ttl_ms(ttl)
+        if scan:
+            async for found in self._found():
+                slots = [key for key in found if is_slot(self._make.base, key)]
+                await commands.run(self._client, scripts.TOUCH, (self._make.index, *slots), (ttl_ms, "name"))
         keys = await self._listed()
         count = 0
         if keys:
-            count = await connection.run(self._client, scripts.TOUCH, (self._make.index, *keys), (ttl_ms,))
+            count = await commands.run(self._client, scripts.TOUCH, (self._make.index, *keys), (ttl_ms, ""))
         self._settings.audit.namespace_event("session-store: touch", self.name, count)
         return count
 
@@ -196,46 +216,53 @@ class AsyncNamespace(AsyncReads[V]):
 
         HKEYS of the index, then one script call (UNLINK): 2 round trips, O(slots), no scan; one more each time another
         writer adds a slot in between, and after 16 of those a `CasContentionError`. It may be sent again after a lost
-        reply, and then counts what the last one found. Logs `session-store: purge`.
+        reply, and then counts what the last one found. Where the store has `min_replicas`, a fence that too few have is
+        a `ReplicationError`. Logs `session-store: purge`.
         """
         fence_ms = 0 if fence is None else to_milliseconds(fence, "fence")
-        count = await self._purge_listed(fence_ms)
+        min_replicas = self._settings.min_replicas if fence_ms else 0
+        count, replicas = await self._purge_listed(fence_ms, min_replicas)
         if scan:
-            count += await self._purge_found()
+            async for found in self._found():
+                count += (await commands.run(self._client, scripts.PURGE, (self._make.index, *found), ("these", 0)))[1]
         self._settings.audit.namespace_event("session-store: purge", self.name, count)
+        if min_replicas:
+            check_replicas(replicas, self._make.index, min_replicas)
         return count
 
-    async def _purge_listed(self, fence_ms: int) -> int:
+    async def _purge_listed(self, fence_ms: int, min_replicas: int) -> tuple[int, object]:
+        """How many lived, and what WAIT said of the replicas."""
         keys = await self._listed()
+        replicas = None
         for _ in range(_PURGE_ATTEMPTS):
-            status, *rest = await connection.run(
-                self._client, scripts.PURGE, (self._make.index, *keys), ("all", fence_ms)
-            )
-            if status == 0:
-                return int(rest[0])
-            keys = listed_keys(self._make.base, rest)
+            call = (self._client, scripts.PURGE, (self._make.index, *keys), ("all", fence_ms))
+            if min_replicas:
+                reply, replicas = await commands.run_replicated(*call, min_replicas)
+            else:
+                reply = await commands.run(*call)
+            if reply[0] == 0:
+                return reply[1], replicas
+            keys = listed_keys(self._make.base, reply[1:])
         raise CasContentionError(self._make.index.decode(), _PURGE_ATTEMPTS)
 
-    async def _purge_found(self) -> int:
+    async def _found(self) -> AsyncIterator[list[bytes]]:
+        """All keys of the namespace but the index, in batches, as a scan of the database finds them."""
         base = self._make.base.encode()
         found: list[bytes] = []
-        count = 0
-        async for key in connection.scan(self._client, base_pattern(self._make.base)):
+        await ready(self._client)
+        async for key in commands.scan(self._client, base_pattern(self._make.base)):
             if key.startswith(base) and key != self._make.index:
                 found.append(key)
             if len(found) == _BATCH:
-                count += await self._purge_these(found)
+                yield found
                 found = []
-        return count + (await self._purge_these(found) if found else 0)
-
-    async def _purge_these(self, keys: list[bytes]) -> int:
-        reply = await connection.run(self._client, scripts.PURGE, (self._make.index, *keys), ("these", 0))
-        return int(reply[1])
+        if found:
+            yield found
 
     async def with_cas(
         self,
         slot: str | Sequence[str],
-        fn: Callable[[cas.AsyncCasSnapshot[V], CasOps[V]], Awaitable[R]],
+        fn: Callable[[AsyncCasSnapshot[V], CasOps[V]], Awaitable[R]],
         *,
         max_retries: int | None = None,
     ) -> R:
@@ -251,7 +278,7 @@ class AsyncNamespace(AsyncReads[V]):
         applied twice, and returns what it should have returned.
 
         Raises `CasContentionError` when every attempt lost, `CommitUnknownError` when a reply was lost and the server
-        stays away, `NestedCasError` inside a closure of the same namespace, `TypeError` for a closure of the wrong
+        stays away, `ReplicationError` when it committed but fewer than `min_replicas` have it, `NestedCasError` inside a closure of the same namespace, `TypeError` for a closure of the wrong
         flavour. 2 round trips an attempt (WATCH and a script; MULTI, a script, EXEC), on a connection of its own; a
         large slot (see `CasSnapshot`) is read when asked for. Logs `session-store: cas-contention-retry`,
         `cas-contention-exhausted`, `cas-commit-unknown`.

@@ -31,10 +31,10 @@ class AsyncReads(ABC, Generic[V]):
     def _key(self, slot: str) -> bytes:
         return slot_key(self._make.base, slot)
 
-    def _decoded(self, key: bytes, build: Callable[[Callable[[bytes], V]], T]) -> T:
-        """What `build` makes of a reply with the codec's `decode`."""
+    def _decoded(self, key: bytes, decode: Callable[..., T], *args: Any) -> T:
+        """What `decode` makes of a reply."""
         try:
-            return build(self._make.codec.decode)
+            return decode(*args)
         except ValueError:
             pass  # raised anew below: this error may carry what was read
         raise CodecError(key.decode())
@@ -43,7 +43,7 @@ class AsyncReads(ABC, Generic[V]):
         """The value of a string slot, None when there is no such slot. GET, O(length)."""
         key = self._key(slot)
         value = await self._read("GET", key)
-        return None if value is None else self._decoded(key, lambda decode: decode(value))
+        return None if value is None else self._decoded(key, self._make.values.decode, slot, None, value)
 
     async def exists(self, slot: str) -> bool:
         """Whether a slot lives, whatever it holds. EXISTS, O(1)."""
@@ -53,7 +53,7 @@ class AsyncReads(ABC, Generic[V]):
         """The value of one field of a hash slot, None when there is no such slot or field. HGET, O(1)."""
         key = self._key(slot)
         value = await self._read("HGET", key, encode_field(field))
-        return None if value is None else self._decoded(key, lambda decode: decode(value))
+        return None if value is None else self._decoded(key, self._make.values.decode, slot, field, value)
 
     async def hmget(self, slot: str, fields: Iterable[str]) -> list[V | None]:
         """The values of some fields of a hash slot, in their order. HMGET, O(fields); nothing is sent for none."""
@@ -62,19 +62,19 @@ class AsyncReads(ABC, Generic[V]):
             raise TypeError("fields must be an iterable of field names, not one string")
         names = [encode_field(field) for field in fields]
         values = await self._read("HMGET", key, *names) if names else []
-        return self._decoded(key, lambda decode: [None if value is None else decode(value) for value in values])
+        return self._decoded(key, self._make.values.decode_some, slot, names, values)
 
     async def hgetall(self, slot: str) -> dict[str, V]:
         """All fields of a hash slot and their values, empty when there is no such slot. HGETALL, O(fields)."""
         key = self._key(slot)
         fields: dict[bytes, bytes] = await self._read("HGETALL", key)
-        return self._decoded(key, lambda decode: {field.decode(): decode(value) for field, value in fields.items()})
+        return self._decoded(key, self._make.values.decode_all, slot, fields)
 
     async def hkeys(self, slot: str) -> list[str]:
         """The fields of a hash slot, in no order. HKEYS, O(fields)."""
         key = self._key(slot)
         fields: list[bytes] = await self._read("HKEYS", key)
-        return self._decoded(key, lambda _: [field.decode() for field in fields])
+        return self._decoded(key, lambda: [field.decode() for field in fields])
 
     async def hlen(self, slot: str) -> int:
         """How many fields a hash slot has, 0 when there is no such slot. HLEN, O(1)."""

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from session_store._core.arguments import has_methods, shorten
+from session_store._core.arguments import has_methods, kind_of
 from session_store._core.names import KeySpace
 
 
@@ -29,23 +29,24 @@ class Audit:
 
     def __init__(self, logger: Any, log_name: Callable[[str], str] | None, keyspace: KeySpace) -> None:
         if logger is not None and not has_methods(logger, "info", "warning"):
-            raise TypeError(f"logger must be a structlog logger or a logging.Logger, got {shorten(logger)}")
+            raise TypeError(f"logger must be a structlog logger or a logging.Logger, got {kind_of(logger)}")
         if log_name is not None and not callable(log_name):
-            raise TypeError(f"log_name must be a function from a name to what is shown, got {shorten(log_name)}")
+            raise TypeError(f"log_name must be a function from a name to what is shown, got {kind_of(log_name)}")
         self._logger = _with_fields_as_extra(logger) if isinstance(logger, logging.Logger) else logger
         self._log_name = log_name
         self._keyspace = keyspace
 
-    def _shown(self, namespace: str) -> str:
-        return namespace if self._log_name is None else self._log_name(namespace)
+    def shown(self, name: str) -> str:
+        """What is shown instead of a namespace's or a slot's name."""
+        return name if self._log_name is None else self._log_name(name)
 
     def namespace_event(self, event: str, namespace: str, key_count: int) -> None:
         """A purge or a touch: info."""
         if self._logger is not None:
-            self._logger.info(event, namespace=self._shown(namespace), key_count=key_count, ts=time.time())
+            self._logger.info(event, namespace=self.shown(namespace), key_count=key_count, ts=time.time())
 
     def cas_event(self, event: str, namespace: str, slot: str, **count: int) -> None:
         """Something that a commit met: warning. `count` is attempt= or attempts=."""
         if self._logger is not None:
-            key = self._keyspace.written(self._shown(namespace)) + slot
+            key = self._keyspace.written(self.shown(namespace)) + self.shown(slot)
             self._logger.warning(event, key=key, **count, ts=time.time())

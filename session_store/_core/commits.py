@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from types import EllipsisType
 from typing import Any, Generic, overload
 
+from session_store._core.arguments import kind_of
 from session_store._core.contents import Contents
 from session_store._core.numbers import Duration
 from session_store._core.operations import Operation, Operations
@@ -121,5 +122,6 @@ def watched_slots(slot: str | Sequence[str]) -> tuple[str, ...]:
     if isinstance(slot, str):
         return (slot,)
     if not isinstance(slot, (list, tuple)) or not slot:
-        raise InvalidNameError("slot", slot, "must be a str, or a list or tuple of at least one")
+        found = f"an empty {kind_of(slot)}" if isinstance(slot, (list, tuple)) else kind_of(slot)
+        raise InvalidNameError("slot", slot, "must be a str, or a list or tuple of at least one", found)
     return tuple(slot)

@@ -8,26 +8,52 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import NamedTuple
 
+from session_store._core.arguments import kind_of
 from session_store.errors import InvalidNameError
 
 _MAX_BYTES = 512
-_PREFIX = re.compile(r"[A-Za-z0-9-]+")
-_FORBIDDEN = r"\s{}\x00-\x1f\x7f-\x9f\ud800-\udfff"  # whitespace, braces, control characters, lone surrogates
-_NAMESPACE = re.compile(rf"[^:{_FORBIDDEN}]+")
-_SLOT = re.compile(rf"[^~{_FORBIDDEN}][^{_FORBIDDEN}]*")
 _GLOB = re.compile(rb"[*?\[\]\\^]")
-
-_PREFIX_RULE = "must be a str of ASCII letters, digits and dashes, not empty"
+_FORBIDDEN = r"\s{}\x00-\x1f\x7f-\x9f\ud800-\udfff"  # whitespace, braces, control characters, lone surrogates
 _NAME_RULE = f"must be a str of 1 to {_MAX_BYTES} bytes in UTF-8 without whitespace, control characters, braces"
-_NAMESPACE_RULE = f"{_NAME_RULE} or colons"
-_SLOT_RULE = f"{_NAME_RULE} or a leading '~'"
 
 
-def _matches(pattern: re.Pattern[str], name: object) -> bool:
+class _Rule(NamedTuple):
+    """What one kind of name must be."""
+
+    argument: str
+    text: str
+    forbidden: re.Pattern[str]
+    leading: str = ""  # what it must not begin with
+
+    def refusal(self, value: object) -> InvalidNameError:
+        """The error for a value that breaks the rule. Its text shows no name, which may be a credential."""
+        return InvalidNameError(self.argument, value, self.text, self._found(value))
+
+    def _found(self, value: object) -> str:
+        if not isinstance(value, str):
+            return kind_of(value)
+        if not value:
+            return "an empty str"
+        wrong = self.forbidden.search(value)
+        if wrong is None and not (self.leading and value.startswith(self.leading)):
+            return f"a str of {len(value.encode())} bytes"
+        place = 0 if wrong is None else wrong.start()
+        return f"a str of {len(value)} characters with {value[place]!r} at index {place}"
+
+
+_PREFIX = _Rule("prefix", "must be a str of ASCII letters, digits and dashes, not empty", re.compile(r"[^A-Za-z0-9-]"))
+_NAMESPACE = _Rule("namespace", f"{_NAME_RULE} or colons", re.compile(rf"[:{_FORBIDDEN}]"))
+_SLOT = _Rule("slot", f"{_NAME_RULE} or a leading '~'", re.compile(rf"[{_FORBIDDEN}]"), "~")
+_FIELD = _Rule("field", "must be a str without lone surrogates", re.compile(r"[\ud800-\udfff]"))
+
+
+def _is_name(name: object, forbidden: re.Pattern[str]) -> bool:
     return (
         isinstance(name, str)
-        and pattern.fullmatch(name) is not None
+        and name != ""
+        and forbidden.search(name) is None
         and (len(name) <= _MAX_BYTES // 4 or len(name.encode()) <= _MAX_BYTES)
     )
 
@@ -38,8 +64,8 @@ def encode_field(field: str) -> bytes:
         try:
             return field.encode()
         except UnicodeEncodeError:
-            pass  # the rule says it better
-    raise InvalidNameError("field", field, "must be a str without lone surrogates")
+            pass  # the rule says it better, and this error carries the field
+    raise _FIELD.refusal(field)
 
 
 class KeySpace:
@@ -48,15 +74,15 @@ class KeySpace:
     __slots__ = ("hash_tags", "prefix")
 
     def __init__(self, prefix: str, *, hash_tags: bool) -> None:
-        if not (isinstance(prefix, str) and _PREFIX.fullmatch(prefix)):
-            raise InvalidNameError("prefix", prefix, _PREFIX_RULE)
+        if not (isinstance(prefix, str) and prefix and _PREFIX.forbidden.search(prefix) is None):
+            raise _PREFIX.refusal(prefix)
         self.prefix = prefix
         self.hash_tags = hash_tags
 
     def base(self, namespace: str) -> str:
         """What every key of a namespace begins with."""
-        if not _matches(_NAMESPACE, namespace):
-            raise InvalidNameError("namespace", namespace, _NAMESPACE_RULE)
+        if not _is_name(namespace, _NAMESPACE.forbidden):
+            raise _NAMESPACE.refusal(namespace)
         return self.written(namespace)
 
     def written(self, namespace: str) -> str:
@@ -76,7 +102,7 @@ class KeySpace:
             name = key[len(begin) : -len(end + INDEX)].decode()
         except UnicodeDecodeError:
             return None
-        return name if _matches(_NAMESPACE, name) else None
+        return name if _is_name(name, _NAMESPACE.forbidden) else None
 
 
 INDEX = b"~index"
@@ -84,9 +110,18 @@ INDEX = b"~index"
 
 def slot_key(base: str, slot: str) -> bytes:
     """The key of a slot in the namespace that a base stands for."""
-    if not _matches(_SLOT, slot):
-        raise InvalidNameError("slot", slot, _SLOT_RULE)
+    if not _is_name(slot, _SLOT.forbidden) or slot[0] == _SLOT.leading:
+        raise _SLOT.refusal(slot)
     return (base + slot).encode()
+
+
+def is_slot(base: str, key: bytes) -> bool:
+    """Whether a key that begins with a base is that of a slot."""
+    try:
+        slot_key(base, key[len(base.encode()) :].decode())
+    except ValueError:  # no UTF-8, or no name
+        return False
+    return True
 
 
 def listed_keys(base: str, fields: Iterable[bytes]) -> list[bytes]:

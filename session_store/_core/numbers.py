@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from datetime import timedelta
 
-from session_store._core.arguments import shorten
+from session_store._core.arguments import kind_of, shorten
 
 _MAX_MS = 10**15  # 31,700 years; with today's date added, still exact in the doubles that Lua counts with
 _MIN_INT64, _MAX_INT64 = -(2**63), 2**63 - 1
@@ -20,7 +20,7 @@ def to_milliseconds(value: Duration, argument: str) -> int:
     elif isinstance(value, (int, float)) and not isinstance(value, bool):
         milliseconds = value * 1000
     else:
-        raise TypeError(f"{argument} must be seconds (int or float) or a timedelta, got {shorten(value)}")
+        raise TypeError(f"{argument} must be seconds (int or float) or a timedelta, got {kind_of(value)}")
     if not 0.5 <= milliseconds <= _MAX_MS:  # nor is NaN
         raise ValueError(f"{argument} must be from 1 millisecond to {_MAX_MS // 1000} seconds, got {shorten(value)}")
     return math.floor(milliseconds + 0.5)
@@ -29,7 +29,7 @@ def to_milliseconds(value: Duration, argument: str) -> int:
 def check_wait(seconds: float, argument: str) -> float:
     """Seconds to wait: none at all, or any finite time."""
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
-        raise TypeError(f"{argument} must be seconds (int or float), got {shorten(seconds)}")
+        raise TypeError(f"{argument} must be seconds (int or float), got {kind_of(seconds)}")
     if not 0 <= seconds < math.inf:  # nor is NaN
         raise ValueError(f"{argument} must be at least 0 and finite, got {shorten(seconds)}")
     return seconds
@@ -38,16 +38,17 @@ def check_wait(seconds: float, argument: str) -> float:
 def check_count(value: int, argument: str) -> int:
     """A whole number that is not negative."""
     if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{argument} must be an int, got {shorten(value)}")
+        raise TypeError(f"{argument} must be an int, got {kind_of(value)}")
     if value < 0:
-        raise ValueError(f"{argument} must not be negative, got {value}")
+        raise ValueError(f"{argument} must not be negative, got {shorten(value)}")
     return value
 
 
 def amount_and_limit(amount: int, *, least: int = _MIN_INT64) -> tuple[int, int]:
     """An increment, and the farthest value it can be added to without leaving 64 bits."""
     if isinstance(amount, bool) or not isinstance(amount, int):
-        raise TypeError(f"amount must be an int, got {shorten(amount)}")
+        raise TypeError(f"amount must be an int, got {kind_of(amount)}")
     if not least <= amount <= _MAX_INT64:
-        raise ValueError(f"amount must be from {least} to {_MAX_INT64}, got {shorten(amount)}")
+        # The amount itself is not shown: it is what a session holds.
+        raise ValueError(f"amount must be from {least} to {_MAX_INT64}, got {'less' if amount < least else 'more'}")
     return amount, (_MIN_INT64 if amount < 0 else _MAX_INT64) - amount

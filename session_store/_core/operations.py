@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from types import EllipsisType
 from typing import Generic, NamedTuple
 
-from session_store._core.names import INDEX, encode_field, slot_key
+from session_store._core.names import INDEX, KeySpace, encode_field, slot_key
 from session_store._core.numbers import Duration, amount_and_limit, to_milliseconds
-from session_store.codecs import Codec, V
+from session_store._core.values import values_of
+from session_store.codecs import Codec, PlacedCodec, V
 
 
 class Operation(NamedTuple):
@@ -18,6 +19,9 @@ class Operation(NamedTuple):
     key: bytes
     ttl_ms: int
     args: tuple[object, ...]
+
+    def __repr__(self) -> str:
+        return f"Operation(verb={self.verb!r}, ...)"  # keys and values are nobody's business
 
 
 def apply_call(
@@ -32,18 +36,20 @@ def apply_call(
 
 
 class Operations(Generic[V]):
-    """Makes the operations of one namespace.
+    """Makes the operations of one namespace; checks its name.
 
-    `base` is what all its keys begin with, `index` the key of its index.
+    `base` is what all its keys begin with, `index` the key of its index, `values` its way through the codec.
     """
 
-    __slots__ = ("base", "codec", "default_ttl_ms", "index", "namespace")
+    __slots__ = ("base", "default_ttl_ms", "index", "namespace", "values")
 
-    def __init__(self, namespace: str, base: str, codec: Codec[V], default_ttl_ms: int) -> None:
+    def __init__(
+        self, keyspace: KeySpace, namespace: str, codec: Codec[V] | PlacedCodec[V], default_ttl_ms: int
+    ) -> None:
         self.namespace = namespace
-        self.base = base
-        self.index = base.encode() + INDEX
-        self.codec = codec
+        self.base = keyspace.base(namespace)
+        self.index = self.base.encode() + INDEX
+        self.values = values_of(codec, keyspace.prefix, namespace)
         self.default_ttl_ms = default_ttl_ms
 
     def ttl_ms(self, ttl: Duration | None) -> int:
@@ -51,7 +57,9 @@ class Operations(Generic[V]):
         return self.default_ttl_ms if ttl is None else to_milliseconds(ttl, "ttl")
 
     def set(self, slot: str, value: V, ttl: Duration | None, condition: str = "") -> Operation:
-        return Operation("set", slot_key(self.base, slot), self.ttl_ms(ttl), (condition, self.codec.encode(value)))
+        return Operation(
+            "set", slot_key(self.base, slot), self.ttl_ms(ttl), (condition, self.values.encode(slot, value))
+        )
 
     def delete(self, slot: str) -> Operation:
         return Operation("delete", slot_key(self.base, slot), self.default_ttl_ms, ())
@@ -71,10 +79,7 @@ class Operations(Generic[V]):
             raise TypeError("hset takes a field and a value, or mapping=, and not both")
         if not mapping:
             raise ValueError("mapping must hold at least one field")
-        args: list[bytes] = []
-        for name, item in mapping.items():
-            args += (encode_field(name), self.codec.encode(item))
-        return Operation("hset", slot_key(self.base, slot), self.ttl_ms(ttl), tuple(args))
+        return Operation("hset", slot_key(self.base, slot), self.ttl_ms(ttl), self.values.encode_fields(slot, mapping))
 
     def hdel(self, slot: str, fields: tuple[str, ...], ttl: Duration | None = None) -> Operation:
         if not fields:

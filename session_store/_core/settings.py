@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Generic
 
-from session_store._core.arguments import has_methods, shorten
+from session_store._core.arguments import has_methods, kind_of
 from session_store._core.audit import Audit
 from session_store._core.names import KeySpace
+from session_store._core.numbers import check_count
 from session_store._core.operations import Operations
 from session_store._core.policy import CasPolicy
-from session_store.codecs import Codec, V
+from session_store.codecs import Codec, PlacedCodec, V
 
 
 @dataclass(frozen=True)
@@ -19,16 +20,20 @@ class Settings(Generic[V]):
 
     keyspace: KeySpace
     default_ttl_ms: int
-    codec: Codec[V]
+    codec: Codec[V] | PlacedCodec[V]
     cas_policy: CasPolicy
     audit: Audit
+    min_replicas: int
 
     def __post_init__(self) -> None:
-        if not has_methods(self.codec, "encode", "decode") or isinstance(self.codec, type):
-            raise TypeError(f"codec must be an object with encode and decode, got {shorten(self.codec)}")
+        if isinstance(self.codec, type) or not (
+            has_methods(self.codec, "at") or has_methods(self.codec, "encode", "decode")
+        ):
+            raise TypeError(f"codec must be an object with encode and decode, or with at, got {kind_of(self.codec)}")
+        check_count(self.min_replicas, "min_replicas")
         if not isinstance(self.cas_policy, CasPolicy):
-            raise TypeError(f"cas_policy must be a CasPolicy, got {shorten(self.cas_policy)}")
+            raise TypeError(f"cas_policy must be a CasPolicy, got {kind_of(self.cas_policy)}")
 
     def operations(self, namespace: str) -> Operations[V]:
         """Makes the operations of a namespace; checks its name."""
-        return Operations(namespace, self.keyspace.base(namespace), self.codec, self.default_ttl_ms)
+        return Operations(self.keyspace, namespace, self.codec, self.default_ttl_ms)

@@ -11,6 +11,8 @@ from typing import Any
 
 import redis
 
+Cluster = redis.RedisCluster
+_PIPELINES = (redis.client.Pipeline, redis.cluster.ClusterPipeline)
 Lock = threading.Lock
 _NOT_PLAIN = inspect.CO_COROUTINE | inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
 sleep = time.sleep
@@ -42,19 +44,27 @@ def check_result(result: object) -> None:
 
 def check_client(client: object) -> bool:
     """Whether this client is a cluster's; a client of another kind is a `TypeError`."""
-    if isinstance(client, redis.RedisCluster):
-        return True
-    if isinstance(client, redis.Redis):
-        return False
+    if not isinstance(client, _PIPELINES):  # which redis-py derives from its clients
+        if isinstance(client, Cluster):
+            return True
+        if isinstance(client, redis.Redis):
+            return False
     raise TypeError(
         "client must be a redis.Redis (also a Sentinel master), a redis.RedisCluster or an InMemoryClient, "
         f"got {type(client).__name__}"
     )
 
 
-def pool_of(client: Any, key: bytes) -> Any:
-    """The pool to take a connection from that reaches the server of a key."""
-    if isinstance(client, redis.RedisCluster):
-        node = client.get_node_from_key(key)  # type: ignore[no-untyped-call]  # redis-py's
-        return client.get_redis_connection(node).connection_pool
-    return client.connection_pool
+def ready(client: Any) -> None:
+    """Nothing to do: a cluster's client reads the topology when it is made."""
+
+
+def pool_of(client: Any, key: bytes, named: tuple[str, int] | None) -> Any:
+    """The pool to take a connection from that reaches the server of a key, or the node that a cluster named.
+
+    None for a node that the client does not know.
+    """
+    if not isinstance(client, Cluster):
+        return client.connection_pool
+    node = client.get_node(*named) if named else client.get_node_from_key(key)  # type: ignore[no-untyped-call]  # redis-py's
+    return None if node is None else client.get_redis_connection(node).connection_pool

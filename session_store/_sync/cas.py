@@ -7,27 +7,29 @@ from collections.abc import Callable, Sequence
 from enum import Enum, auto
 from typing import Any, Generic, TypeVar
 
-from redis.exceptions import ConnectionError, NoScriptError, RedisError, TimeoutError
+from redis.exceptions import NoScriptError, RedisClusterException, RedisError
 
 from session_store._sync._flavour import check_closure, check_result, sleep
-from session_store._sync.connection import PinnedConnection, raise_reply, run
-from session_store._sync.reads import Reads
+from session_store._sync.commands import run, run_replicated
+from session_store._sync.connection import NO_ANSWER, PinnedConnection, typed
+from session_store._sync.routing import ASTRAY, Route
+from session_store._sync.snapshot import CasSnapshot
 from session_store._core.commits import (
     MOST_BYTES,
     Beginning,
     CasOps,
-    Ended,
     end,
     is_stale,
     read_answer,
     recorded,
     watched_slots,
 )
-from session_store._core.contents import Contents
 from session_store._core.names import slot_key
 from session_store._core.nesting import closure_of, refuse_nesting
 from session_store._core.numbers import check_count
 from session_store._core.operations import Operation, Operations, apply_call
+from session_store._core.replication import check_replicas, wait_command
+from session_store._core.replies import checked
 from session_store._core.scripts import APPLY, BEGIN
 from session_store._core.settings import Settings
 from session_store._core.tokens import give_back, take_writer
@@ -36,44 +38,12 @@ from session_store.errors import CasContentionError, CommitUnknownError, Namespa
 
 R = TypeVar("R")
 
-_NO_ANSWER = (ConnectionError, TimeoutError)
-
-
-class CasSnapshot(Ended, Reads[V]):
-    """What a closure reads: the watched slots as they were when the attempt began, other slots as they are.
-
-    The watched slots cost no round trip, unless they were large (over 64 KB, or a hash over 256 fields that Redis does
-    not keep packed); large and other slots cost one for each read.
-    """
-
-    __slots__ = ("_connection", "_contents", "_make")
-
-    def __init__(
-        self, connection: PinnedConnection, make: Operations[V], contents: dict[bytes, Contents | None]
-    ) -> None:
-        super().__init__()
-        self._connection = connection
-        self._make = make
-        self._contents = contents
-
-    def _read(self, command: str, key: bytes, *args: bytes) -> Any:
-        self._check_open()
-        contents = self._contents.get(key)
-        if contents is not None:
-            return contents.answer(command, key, args)
-        (reply,) = self._connection.exchange((command, key, *args))
-        if isinstance(reply, Exception):
-            raise_reply(reply, key, command)
-        if command == "HGETALL" and isinstance(reply, list):  # as RESP2 has it
-            return dict(zip(reply[::2], reply[1::2], strict=True))
-        return reply
-
 
 class _Outcome(Enum):
     COMMITTED = auto()
     LOST = auto()  # a watched slot was changed
     UNANSWERED = auto()  # the connection broke
-    UNTRIED = auto()  # the server has forgotten the script, or knows the writer from another process
+    UNTRIED = auto()  # it was the wrong server, or one that has forgotten the script or knows the writer as another's
 
 
 class Commit(Generic[R, V]):
@@ -113,6 +83,8 @@ class Commit(Generic[R, V]):
         self._unanswered: Exception | None = None  # why the latest attempt had no answer
         self._at_stake = False  # a commit was sent, and may have been applied or may still be
         self._by_source = False  # the server has forgotten the script in the middle of an attempt
+        self._route = Route(client, make.index)
+        self._replicas: object = None  # what WAIT said of the commit
 
     def run(self) -> R:
         """The result of the attempt that committed."""
@@ -125,6 +97,8 @@ class Commit(Generic[R, V]):
                 give_back(self._writer)
                 raise
         give_back(self._writer)
+        if self._replicas is not None:
+            check_replicas(self._replicas, self._keys[0], self._settings.min_replicas)
         return self._results[self._committed]
 
     def _attempts(self) -> None:
@@ -154,38 +128,79 @@ class Commit(Generic[R, V]):
         self._settings.audit.cas_event(event, self._make.namespace, self._first_slot, **count)
 
     def _try(self) -> _Outcome:
-        connection = None
         try:
-            try:
-                connection = PinnedConnection.take(self._client, self._make.index)
-                beginning = self._begin(connection)
-            except _NO_ANSWER as error:
-                if not self._at_stake:
-                    raise
-                self._unanswered = error
-                return _Outcome.UNANSWERED
-            if beginning.committed is not None or beginning.fenced:
-                connection.unwatch()
-            if beginning.committed is not None:
-                self._committed = beginning.committed
-                return _Outcome.COMMITTED
-            if beginning.fenced:
-                raise NamespacePurgedError(self._make.namespace)
-            operations = self._call_closure(connection, beginning)
-            return self._commit(connection, operations)
-        finally:
-            if connection is not None:
-                connection.give_back()
+            connection, beginning = self._reach()
+        except ASTRAY as error:
+            if not (self._at_stake and isinstance(error, NO_ANSWER)):
+                self._route.turn(error)
+                return _Outcome.UNTRIED
+            self._unanswered = error
+            outcome = _Outcome.UNANSWERED
+        else:
+            outcome = self._go_on(connection, beginning)
+        if outcome is _Outcome.UNANSWERED:
+            self._route.turn_if_possible()
+        return outcome
+
+    def _reach(self) -> tuple[PinnedConnection, Beginning]:
+        connection = self._route.take()
+        try:
+            return connection, self._begin(connection)
+        except BaseException:
+            connection.give_back()
+            raise
 
     def _begin(self, connection: PinnedConnection) -> Beginning:
         keys, args = (self._make.index, *self._keys), (self._token, MOST_BYTES)
-        replies = connection.begin(("WATCH", *self._keys), BEGIN.by_digest(keys, args))
-        if isinstance(replies[1], NoScriptError):
-            replies[1], _ = connection.exchange(BEGIN.by_source(keys, args), APPLY.load())
-        for reply in replies:
+        watch = ("WATCH", *self._keys)
+        replies = connection.begin(watch, BEGIN.by_digest(keys, args))
+        if isinstance(replies[-1], NoScriptError):
+            # The first commit here. A user who may not MULTI is told before the scripts are there for a commit: that would
+            # run outside of a transaction.
+            checked(connection.exchange(("MULTI",), ("DISCARD",)))
+            replies = connection.exchange(watch, APPLY.load(), BEGIN.by_source(keys, args))
+        return Beginning(checked(replies)[-1], self._keys)
+
+    def _go_on(self, connection: PinnedConnection, beginning: Beginning) -> _Outcome:
+        try:
+            if beginning.committed is not None or beginning.fenced:
+                return self._conclude(connection, beginning)
+            operations = self._call_closure(connection, beginning)
+            if connection.refusal is None:
+                return self._commit(connection, operations)
+        except Exception:
+            if connection.refusal is None:
+                raise
+        finally:
+            connection.give_back()
+        self._route.turn(connection.refusal)
+        return _Outcome.UNTRIED
+
+    def _conclude(self, connection: PinnedConnection, beginning: Beginning) -> _Outcome:
+        """There is nothing to commit: it has been, or must not be."""
+        connection.unwatch()
+        if beginning.committed is None:
+            raise NamespacePurgedError(self._make.namespace)
+        self._committed = beginning.committed
+        if self._settings.min_replicas:
+            try:
+                reply, self._replicas = connection.exchange(
+                    APPLY.by_source(*self._settling()), self._wait(connection)
+                )
+            except NO_ANSWER as error:
+                self._unanswered = error
+                return _Outcome.UNANSWERED
             if isinstance(reply, Exception):
                 raise reply
-        return Beginning(replies[1], self._keys)
+            connection.settle()
+        return _Outcome.COMMITTED
+
+    def _settling(self) -> tuple[tuple[bytes, ...], tuple[object, ...]]:
+        """KEYS and ARGV of the call that asks for the attempt that has committed, and forbids it if there is none."""
+        return apply_call(self._make.index, self._token, 0, [])
+
+    def _wait(self, connection: PinnedConnection) -> tuple[object, ...]:
+        return wait_command(self._settings.min_replicas, connection.socket_timeout)
 
     def _call_closure(self, connection: PinnedConnection, beginning: Beginning) -> list[Operation]:
         snap = CasSnapshot(connection, self._make, beginning.contents)
@@ -203,25 +218,29 @@ class Commit(Generic[R, V]):
         return recorded(ops)
 
     def _commit(self, connection: PinnedConnection, operations: list[Operation]) -> _Outcome:
-        script = []
+        script, wait = [], []
         was_at_stake = self._at_stake
         if operations:
             keys, args = apply_call(self._make.index, self._token, self._attempt, operations)
             script.append(APPLY.by_source(keys, args) if self._by_source else APPLY.by_digest(keys, args))
+            if self._settings.min_replicas:
+                wait.append(self._wait(connection))
             self._at_stake = True
         try:
-            replies = connection.exchange(("MULTI",), *script, ("EXEC",))
-        except _NO_ANSWER as error:
+            replies = connection.exchange(("MULTI",), *script, ("EXEC",), *wait)
+        except NO_ANSWER as error:
             self._unanswered = error
             if operations:
                 self._log("session-store: cas-commit-unknown", attempt=self._attempt)
             return _Outcome.UNANSWERED
         self._at_stake = was_at_stake
-        for reply in replies:
-            if isinstance(reply, Exception):
-                raise reply
+        replicas = replies.pop() if wait else None
+        executed = checked(replies)[-1]
         connection.settle()
-        return self._judge(replies[-1], operations)
+        outcome = self._judge(executed, operations)
+        if outcome is _Outcome.COMMITTED:
+            self._replicas = replicas
+        return outcome
 
     def _judge(self, executed: list[Any] | None, operations: list[Operation]) -> _Outcome:
         if executed is None:
@@ -232,7 +251,7 @@ class Commit(Generic[R, V]):
                 self._by_source = True
                 return _Outcome.UNTRIED
             if isinstance(reply, Exception):
-                raise reply
+                raise typed(reply)
             if is_stale(reply):
                 return self._begin_anew()
             self._committed = int(read_answer(reply, self._make.namespace, operations))
@@ -248,10 +267,15 @@ class Commit(Generic[R, V]):
 
     def _settle(self, error: Exception) -> None:
         """Finds out whether the commit that had no answer happened, and sees to it that it will not if it did not."""
-        keys, args = apply_call(self._make.index, self._token, 0, [])
+        keys, args = self._settling()
         try:
-            reply = run(self._client, APPLY, keys, args)
-        except RedisError:
+            if self._settings.min_replicas:
+                reply, self._replicas = run_replicated(
+                    self._client, APPLY, keys, args, self._settings.min_replicas
+                )
+            else:
+                reply = run(self._client, APPLY, keys, args)
+        except (RedisError, RedisClusterException):
             reply = None
         if reply is None or is_stale(reply):
             raise CommitUnknownError(self._keys[0].decode(), self._attempt) from error

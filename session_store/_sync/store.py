@@ -6,16 +6,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Callable
 from typing import Any, Generic, overload
 
-from session_store._sync import connection
-from session_store._sync._flavour import check_client
+from session_store._sync import commands
+from session_store._sync._flavour import check_client, ready
 from session_store._sync.namespace import Namespace
-from session_store._core.arguments import shorten
+from session_store._core.arguments import kind_of
 from session_store._core.audit import Audit
 from session_store._core.names import INDEX, KeySpace, listed_keys
 from session_store._core.numbers import Duration, to_milliseconds
 from session_store._core.policy import CasPolicy
+from session_store._core.replies import checked
 from session_store._core.settings import Settings
-from session_store.codecs import Codec, TextCodec, V
+from session_store.codecs import Codec, PlacedCodec, TextCodec, V
 
 _BATCH = 500  # namespaces whose slots are looked up together
 
@@ -27,11 +28,15 @@ class SessionStore(Generic[V]):
       `InMemoryClient`, with any settings; the store never closes it.
     - `prefix`: ASCII letters, digits and dashes; what every key begins with.
     - `default_ttl`: seconds (int or float) or timedelta; how long a slot lives after a write that names no TTL.
-    - `codec`: how values become bytes; `TextCodec` for str, `JsonCodec` for any JSON value, or your own.
+    - `codec`: how values become bytes; `TextCodec` for str, `JsonCodec` for any JSON value, `EncryptedCodec` around
+      either, or your own.
     - `logger`: a structlog logger or a `logging.Logger` for the audit events; None is silent.
     - `cas_policy`: how `with_cas` tries again.
     - `hash_tags`: whether the namespace is a cluster's hash tag; None: on exactly for a cluster client.
-    - `log_name`: what events show instead of a namespace's name, itself often a credential; None shows the name.
+    - `log_name`: what events and reprs show instead of the name of a namespace (itself often a credential) or slot, as
+      `fingerprint` makes it; None shows the name.
+    - `min_replicas`: how many replicas must have a commit, an id or a fence before it is acknowledged; where they have
+      not within a second (or half of the client's `socket_timeout`, if shorter), it is a `ReplicationError`.
 
     Making one does no I/O. Raises `InvalidNameError`, `TypeError` and `ValueError` for bad arguments.
 
@@ -53,6 +58,7 @@ class SessionStore(Generic[V]):
         cas_policy: CasPolicy = ...,
         hash_tags: bool | None = None,
         log_name: Callable[[str], str] | None = None,
+        min_replicas: int = 0,
     ) -> None: ...
     @overload
     def __init__(
@@ -61,11 +67,12 @@ class SessionStore(Generic[V]):
         *,
         prefix: str,
         default_ttl: Duration,
-        codec: Codec[V],
+        codec: Codec[V] | PlacedCodec[V],
         logger: Any = None,
         cas_policy: CasPolicy = ...,
         hash_tags: bool | None = None,
         log_name: Callable[[str], str] | None = None,
+        min_replicas: int = 0,
     ) -> None: ...
     def __init__(
         self,
@@ -73,15 +80,16 @@ class SessionStore(Generic[V]):
         *,
         prefix: str,
         default_ttl: Duration,
-        codec: Codec[Any] = TextCodec(),
+        codec: Codec[Any] | PlacedCodec[Any] = TextCodec(),
         logger: Any = None,
         cas_policy: CasPolicy = CasPolicy(),
         hash_tags: bool | None = None,
         log_name: Callable[[str], str] | None = None,
+        min_replicas: int = 0,
     ) -> None:
         on_cluster = check_client(client)
         if hash_tags not in (None, False, True):
-            raise TypeError(f"hash_tags must be None, True or False, got {shorten(hash_tags)}")
+            raise TypeError(f"hash_tags must be None, True or False, got {kind_of(hash_tags)}")
         keyspace = KeySpace(prefix, hash_tags=on_cluster if hash_tags is None else bool(hash_tags))
         self._client = client
         self._settings: Settings[V] = Settings(
@@ -90,6 +98,7 @@ class SessionStore(Generic[V]):
             codec=codec,
             cas_policy=cas_policy,
             audit=Audit(logger, log_name, keyspace),
+            min_replicas=min_replicas,
         )
 
     def __repr__(self) -> str:
@@ -110,7 +119,8 @@ class SessionStore(Generic[V]):
         namespaces. Guarantees are SCAN's: what lives throughout is named, and may be named twice.
         """
         names: list[str] = []
-        for key in connection.scan(self._client, self._settings.keyspace.index_pattern()):
+        ready(self._client)
+        for key in commands.scan(self._client, self._settings.keyspace.index_pattern()):
             name = self._settings.keyspace.namespace_of_index(key)
             if name is not None:
                 names.append(name)
@@ -127,7 +137,7 @@ class SessionStore(Generic[V]):
         bases = [self._settings.keyspace.base(name) for name in names]
         pipeline = self._client.pipeline(transaction=False)
         for base in bases:
-            pipeline.execute_command("HKEYS", base.encode() + INDEX, **connection.AS_BYTES)
+            pipeline.execute_command("HKEYS", base.encode() + INDEX, **commands.AS_BYTES)
         replies = pipeline.execute(raise_on_error=False)  # another program's key may only look like an index
         listed = {
             name: listed_keys(base, fields)
@@ -137,5 +147,5 @@ class SessionStore(Generic[V]):
         candidates = [name for name, keys in listed.items() if keys]
         for name in candidates:
             pipeline.execute_command("EXISTS", *listed[name])
-        counts = pipeline.execute() if candidates else []
+        counts = checked(pipeline.execute(raise_on_error=False)) if candidates else []
         return [name for name, count in zip(candidates, counts, strict=True) if count]

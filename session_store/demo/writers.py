@@ -9,8 +9,8 @@ from threading import Barrier, BrokenBarrierError
 from typing import Any, NamedTuple
 
 from session_store._core.commits import CasOps
-from session_store._sync.cas import CasSnapshot
 from session_store._sync.namespace import Namespace
+from session_store._sync.snapshot import CasSnapshot
 from session_store._sync.store import SessionStore
 from session_store.demo.promise import Promise
 

@@ -30,7 +30,11 @@ local fence, commits = table.remove(entries, 1), entries[1]
 if fence and now_ms() < tonumber(fence) then return {1} end
 local answer, stale
 if commits then answer, stale = recall(commits, TOKEN) end
-if answer then return {0, answer} end
+if answer then
+  local left = call('PTTL', INDEX)
+  if left > 0 then call('PEXPIRE', INDEX, left) end   -- so that a WAIT behind this call waits for the commit as well
+  return {0, answer}
+end
 if stale then return {4} end
 
 -- Decimal integers as Redis writes them, compared as such: a Lua number is exact to 2^53 only.

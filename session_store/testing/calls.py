@@ -134,6 +134,7 @@ def _any_call(
         _call("hincrby", slot, field, st.integers(-9, 9) | strategies.INT64),
         _call("incr", slot, st.integers(1, 9) | st.integers(1, 2**63 - 1)),
         _call("touch", ttl=ttl),
+        _call("touch", options=st.just({"scan": True}), ttl=ttl),
         _call("purge", scan=st.booleans()),
         _call("slots"),
     )

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fakeredis import FakeAsyncRedis, FakeAsyncRedisConnection, FakeRedis, FakeRedisConnection, FakeServer
+from fakeredis._commands import Signature
 from fakeredis._core import Database
 from fakeredis._socket import AsyncFakeSocket, FakeSocket
 
@@ -82,6 +83,9 @@ class InMemoryServer(FakeServer):
         self._lua = _Lua(runtime)
 
 
+_WAIT = Signature("wait", "_wait", (bytes, bytes))  # type: ignore[arg-type]  # fakeredis has no WAIT, and means any length
+
+
 class _ServerRules:
     """Where a socket of fakeredis should behave like a server's, and the changes that are simulated."""
 
@@ -124,6 +128,13 @@ class _ServerRules:
     def time(self) -> list[bytes]:
         seconds, microseconds = divmod(round(self._db.time * 1_000_000), 1_000_000)  # type: ignore[attr-defined]  # the socket's
         return [b"%d" % seconds, b"%d" % microseconds]
+
+    def _name_to_func(self, name: str) -> Any:
+        return (self._wait, _WAIT) if name == "wait" else super()._name_to_func(name)  # type: ignore[misc]  # the socket's
+
+    def _wait(self, replicas: bytes, _: bytes) -> int:
+        """As many replicas as are asked for have everything: what a store with `min_replicas` meets in good times."""
+        return int(replicas)
 
 
 def has_lost(socket: Any) -> bool:

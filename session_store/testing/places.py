@@ -12,7 +12,7 @@ from uuid import uuid4
 import redis
 import redis.asyncio
 
-from session_store._sync.connection import scan
+from session_store._sync.commands import scan
 from session_store.testing.loops import PoolPerLoop
 
 _STEP = 1000  # keys that are removed together

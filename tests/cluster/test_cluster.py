@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import redis
 import redis.asyncio
-from support.servers import Cluster
+from support.deployments import Cluster
 
 from session_store import AsyncSessionStore, SessionStore
 

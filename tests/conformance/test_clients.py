@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 import redis
 import redis.asyncio
+from support.deployments import Cluster
 from support.proxy import Proxy
-from support.servers import Cluster, Server
+from support.servers import Server
 
 from session_store.testing import AsyncClientConformance, ClientConformance
 from session_store.testing.memory import AsyncInMemoryClient, InMemoryClient

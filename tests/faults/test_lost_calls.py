@@ -226,7 +226,7 @@ def test_call_is_late(
     connect, proxy: Proxy, other: Namespace[str], other_process: Callable[[], object], case: Case, *, cut: bool
 ) -> None:
     """A call that arrives after its repetition was answered does nothing."""
-    arrive_late(connect(proxy.port, socket_timeout=10 if cut else 0.1), proxy, other, case, then=other_process, cut=cut)
+    arrive_late(connect(proxy.port, socket_timeout=10 if cut else 0.5), proxy, other, case, then=other_process, cut=cut)
 
 
 @every_case

@@ -11,7 +11,8 @@ import pytest
 import redis
 import redis.asyncio
 from hypothesis import Phase, settings
-from support.servers import Cluster, Server
+from support.deployments import Cluster
+from support.servers import Server
 
 from session_store import InMemoryClient
 from session_store._core.scripts import APPLY, BEGIN, PURGE, TOUCH

@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import product
 from typing import NamedTuple
+
+from support.versions import tested
 
 
 class Backend(NamedTuple):
     """A kind of client."""
 
-    real: bool  # on a real server, or in memory
+    version: str | None  # of the real server; None is in memory
     protocol: int
     decode_responses: bool
 
     @property
     def name(self) -> str:
-        place = "server" if self.real else "memory"
+        place = self.version.replace(" ", "-") if self.version else "memory"
         return f"{place}-resp{self.protocol}-{'str' if self.decode_responses else 'bytes'}"
 
 
-BACKENDS = tuple(
-    Backend(real, protocol, decode) for real in (False, True) for protocol in (2, 3) for decode in (False, True)
-)
+def table(versions: Sequence[str]) -> tuple[Backend, ...]:
+    """All settings in memory and on the first version; two that differ in everything on each further version."""
+    settings = tuple(product((2, 3), (False, True)))
+    rows = [(place, settings) for place in (None, *versions[:1])]
+    rows += [(version, ((2, False), (3, True))) for version in versions[1:]]
+    return tuple(Backend(place, *each) for place, chosen in rows for each in chosen)
+
+
+VERSIONS = tuple(tested())
+BACKENDS = table(VERSIONS)
 INDEX_SLACK_MS = 500  # the index may outlive its slots by this much; see lua/prelude.lua
 
 Found = dict[bytes, tuple[int, "dict[bytes, bytes] | None"]]  # by key: milliseconds left, and the fields of an index
@@ -29,19 +39,25 @@ Found = dict[bytes, tuple[int, "dict[bytes, bytes] | None"]]  # by key: millisec
 
 def misplaced(found: Found, foreign: frozenset[bytes] = frozenset()) -> Iterator[str]:
     """What breaks a promise among all the keys of a prefix, apart from the foreign ones that a test put there."""
+    indexes = {key: fields for key, (_, fields) in found.items() if fields is not None}
+    named = {
+        key.removesuffix(b"~index") + field
+        for key, fields in indexes.items()
+        for field in fields
+        if not field.startswith(b"~")
+    }
     for key, (left, _) in found.items():
-        if left < 0 and key not in foreign:
+        if key in foreign:
+            continue
+        if left < 0:
             yield f"{key!r} has no TTL"
-    indexes = {key[: -len(b"~index")]: key for key, (_, fields) in found.items() if fields is not None}
-    for base, index in indexes.items():
-        left, fields = found[index]
-        named = {base + field for field in fields or {} if not field.startswith(b"~")}
-        lives = {key for key in found if key.startswith(base) and key != index and key not in foreign}
-        for key in lives - named:
-            yield f"{key!r} lives, but the index does not name it"
-        for key in lives:
-            if found[key][0] > left:
-                yield f"{key!r} outlives its index"
-    for key in found:
-        if key not in foreign and key not in indexes.values() and not any(key.startswith(base) for base in indexes):
+        index = b":".join((*key.split(b":", 2)[:2], b"~index"))
+        if key in indexes:
+            continue
+        if index not in indexes:
             yield f"{key!r} lives without an index"
+            continue
+        if key not in named:
+            yield f"{key!r} lives, but the index does not name it"
+        if left > found[index][0]:
+            yield f"{key!r} outlives its index"

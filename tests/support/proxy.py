@@ -33,6 +33,24 @@ def first_command(data: bytes) -> tuple[str, int] | None:
     return name.decode().upper(), end
 
 
+def first_reply(data: bytes, at: int = 0) -> int | None:
+    """Where the first reply in what a server has sent ends; None when it is not all there."""
+    end = data.find(b"\r\n", at)
+    if end < 0:
+        return None
+    kind, size, end = data[at : at + 1], data[at + 1 : end], end + 2
+    if kind in b"$=!" and size != b"-1":
+        end += int(size) + 2
+        return end if end <= len(data) else None
+    members = int(size) * (2 if kind == b"%" else 1) if kind in b"*~>%" else 0
+    for _ in range(members):
+        inner = first_reply(data, end)
+        if inner is None:
+            return None
+        end = inner
+    return end
+
+
 @dataclass(eq=False)
 class _Link:
     """One client's connection, and the one to the server that belongs to it."""

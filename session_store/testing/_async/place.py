@@ -10,8 +10,10 @@ from unittest import SkipTest
 from uuid import uuid4
 
 from session_store._async._flavour import check_client, pool_of
-from session_store._async.connection import AS_BYTES, AsyncPinnedConnection, scan
+from session_store._async.commands import AS_BYTES, scan
+from session_store._async.connection import AsyncPinnedConnection
 from session_store._async.namespace import AsyncNamespace
+from session_store._async.routing import AsyncRoute
 from session_store._async.store import AsyncSessionStore
 from session_store._core.arguments import shorten
 from session_store._core.names import INDEX, KeySpace, base_pattern, listed_keys
@@ -163,12 +165,12 @@ class AsyncPlace:
 
     async def borrow(self) -> tuple[Any, Any]:
         """The client's pool, and a connection from it."""
-        pool = await pool_of(self.client, self.key())
+        pool = await pool_of(self.client, self.key(), None)
         return pool, await pool.get_connection()
 
     async def pin(self, client: Any = None) -> AsyncPinnedConnection:
         """A connection of the client, or of another one, that is given back when the test ends."""
-        pinned = await AsyncPinnedConnection.take(client or self.client, self.key())
+        pinned = await AsyncRoute(client or self.client, self.key()).take()
         self._pinned.append(pinned)
         return pinned
 

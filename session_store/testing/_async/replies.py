@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from redis.exceptions import ResponseError
 
-from session_store._async.connection import AS_BYTES
+from session_store._async.commands import AS_BYTES
 from session_store.testing._async.place import TTL_MS, AsyncPlace, AsyncSuite, otherwise
 
 _EVERY_BYTE = bytes(range(256))

@@ -11,8 +11,10 @@ from unittest import SkipTest
 from uuid import uuid4
 
 from session_store._sync._flavour import check_client, pool_of
-from session_store._sync.connection import AS_BYTES, PinnedConnection, scan
+from session_store._sync.commands import AS_BYTES, scan
+from session_store._sync.connection import PinnedConnection
 from session_store._sync.namespace import Namespace
+from session_store._sync.routing import Route
 from session_store._sync.store import SessionStore
 from session_store._core.arguments import shorten
 from session_store._core.names import INDEX, KeySpace, base_pattern, listed_keys
@@ -164,12 +166,12 @@ class Place:
 
     def borrow(self) -> tuple[Any, Any]:
         """The client's pool, and a connection from it."""
-        pool = pool_of(self.client, self.key())
+        pool = pool_of(self.client, self.key(), None)
         return pool, pool.get_connection()
 
     def pin(self, client: Any = None) -> PinnedConnection:
         """A connection of the client, or of another one, that is given back when the test ends."""
-        pinned = PinnedConnection.take(client or self.client, self.key())
+        pinned = Route(client or self.client, self.key()).take()
         self._pinned.append(pinned)
         return pinned
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from redis.exceptions import ResponseError
 
-from session_store._sync.connection import AS_BYTES
+from session_store._sync.commands import AS_BYTES
 from session_store.testing._sync.place import TTL_MS, Place, Suite, otherwise
 
 _EVERY_BYTE = bytes(range(256))

@@ -14,7 +14,7 @@ from fakeredis.model import Hash
 from session_store._async.namespace import AsyncNamespace
 from session_store._core.names import listed_keys
 from session_store._core.scripts import PURGE, TOUCH
-from session_store._sync.connection import run
+from session_store._sync.commands import run
 from session_store._sync.namespace import Namespace
 from session_store.testing.interleavings.clients import AsyncGatedClient, GatedClient, StillServer, Verdict
 from session_store.testing.interleavings.commands import EVERYTHING, NOTHING, SCRIPT_CACHE, Access, in_cache

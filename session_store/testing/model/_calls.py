@@ -158,7 +158,7 @@ HDELS = every("hdel", SLOTS, FIELDS) + every("hdel", SLOTS, *([name] for name in
 HINCRBYS = every("hincrby", SLOTS, FIELDS, (1, -7, 2**63 - 1, -(2**63)))
 INCRS = every("incr", SLOTS, (1, 1, 50, 50, 2**63 - 1))
 DELETES = every("delete", SLOTS)
-TOUCHES = every("touch", ttl=TTLS)
+TOUCHES = every("touch", ttl=TTLS, scan=(False, True))
 LOWER_SETS = every("set", SLOTS, ("7",), ttl=TTLS)  # a counter may stand higher
 PURGES = every("purge", fence=FENCES, scan=(False, True))
 

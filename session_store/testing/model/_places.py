@@ -10,7 +10,7 @@ from itertools import groupby
 from typing import Any
 
 from session_store import CasPolicy, Namespace, SessionStore
-from session_store._sync.connection import AS_BYTES, scan
+from session_store._sync.commands import AS_BYTES, scan
 from session_store.testing.memory import InMemoryClient
 from session_store.testing.model._calls import DEFAULT_TTL, tens
 from session_store.testing.model._reference import OUTSIDER

@@ -155,8 +155,8 @@ class ModelNamespace(Reads):
         found = self._space().slots.get(slot)
         return found.left if found else None
 
-    def touch(self, *, ttl: Ttl = None) -> int:
-        return self._space().touch(self._model.seconds(ttl))
+    def touch(self, *, ttl: Ttl = None, scan: bool = False) -> int:
+        return self._space().touch(self._model.seconds(ttl), scan=scan)
 
     def purge(self, *, fence: Ttl = None, scan: bool = False) -> int:
         return self._space().purge(0 if fence is None else self._model.seconds(fence), scan=scan)

@@ -130,11 +130,16 @@ class Space:
             raise ResponseError
         return number + amount
 
-    def touch(self, ttl: float) -> int:
+    def touch(self, ttl: float, *, scan: bool) -> int:
         """Renews what the index names, and what would move by less than a second is not changed. Counts what lives.
 
-        Slots that are gone leave the index, but for counters.
+        Slots that are gone leave the index, but for counters. With scan the index first names what others wrote; what
+        reads like an id may be one.
         """
+        for name, slot in self.slots.items() if scan else ():
+            if slot.kind != "list" and not re.match(r"~|.*\s", name):
+                number = integer(slot.value) if slot.kind == "string" else None
+                self.index.setdefault(name, number if number and number > 0 else None)
         live = [name for name in self.index if name in self.slots]
         for name in live:
             self.revisions[name] += abs(self.slots[name].left - ttl) >= 1

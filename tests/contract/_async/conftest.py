@@ -9,10 +9,19 @@ import pytest
 import redis.asyncio
 from support.backends import BACKENDS, Backend, Found, misplaced
 from support.recorder import Recorder
+from support.servers import Server
 
 from session_store import AsyncInMemoryClient, AsyncNamespace, AsyncSessionStore
 
 DEFAULT_TTL = 1000
+AGE = """
+for _, key in ipairs(KEYS) do  -- all at one moment: no key may outlive its index because it came later
+  redis.call('PEXPIRE', key, string.format('%d', redis.call('PTTL', key) - ARGV[1]))  -- below 1 it is deleted
+  if redis.call('TYPE', key).ok == 'hash' and redis.call('HEXISTS', key, '~fence') == 1 then
+    redis.call('HINCRBY', key, '~fence', '-' .. ARGV[1])
+  end
+end
+"""
 
 
 @pytest.fixture(params=BACKENDS, ids=lambda backend: backend.name)
@@ -21,11 +30,11 @@ def backend(request: pytest.FixtureRequest) -> Backend:
 
 
 @pytest.fixture
-async def client(backend: Backend, request: pytest.FixtureRequest) -> AsyncIterator[Any]:
+async def client(backend: Backend, servers: Callable[[str], Server]) -> AsyncIterator[Any]:
     """The client of the store under test."""
     options = {"protocol": backend.protocol, "decode_responses": backend.decode_responses}
-    if backend.real:
-        client = redis.asyncio.Redis(port=request.getfixturevalue("server").port, **options)
+    if backend.version:
+        client = redis.asyncio.Redis(port=servers(backend.version).port, **options)
     else:
         client = AsyncInMemoryClient(**options)
     yield client
@@ -35,7 +44,7 @@ async def client(backend: Backend, request: pytest.FixtureRequest) -> AsyncItera
 @pytest.fixture
 async def raw(backend: Backend, client: Any) -> AsyncIterator[Any]:
     """Another program's client of the same server; it gets bytes."""
-    if backend.real:
+    if backend.version:
         port = client.connection_pool.connection_kwargs["port"]
         raw = redis.asyncio.Redis(port=port)
     else:
@@ -62,15 +71,15 @@ async def store(client: Any, raw: Any, prefix: str) -> AsyncIterator[AsyncSessio
 async def everything(raw: Any, prefix: str) -> Found:
     """All keys of a prefix, with what they have left at one moment."""
     keys = [key async for key in raw.scan_iter(match=f"{prefix}:*", count=1000)]
+    indexes = [key for key in keys if key.endswith(b":~index")]
     async with raw.pipeline(transaction=True) as pipeline:
         for key in keys:
             pipeline.pttl(key)
-        left = await pipeline.execute()
-    found: Found = {}
-    for key, milliseconds in zip(keys, left, strict=True):
-        is_index = key.endswith(b":~index") and await raw.type(key) == b"hash"
-        found[key] = (milliseconds, await raw.hgetall(key) if is_index else None)
-    return found
+        for key in indexes:
+            pipeline.hgetall(key)
+        replies = await pipeline.execute(raise_on_error=False)  # a key of that name need not be a hash
+    fields = {key: reply for key, reply in zip(indexes, replies[len(keys) :], strict=True) if isinstance(reply, dict)}
+    return {key: (left, fields.get(key)) for key, left in zip(keys, replies, strict=False)}
 
 
 @pytest.fixture
@@ -89,14 +98,11 @@ def pass_time(backend: Backend, client: Any, raw: Any, prefix: str) -> Any:
     """A function that lets seconds pass: in memory by the clock, on a server by ageing every TTL and fence."""
 
     async def pass_time(seconds: float) -> None:
-        if not backend.real:
+        if not backend.version:
             client.advance(seconds)
             return
-        async for key in raw.scan_iter(match=f"{prefix}:*", count=1000):
-            left = await raw.pttl(key) - round(seconds * 1000)
-            await (raw.pexpire(key, left) if left > 0 else raw.delete(key))
-            if await raw.type(key) == b"hash" and await raw.hexists(key, "~fence"):
-                await raw.hincrby(key, "~fence", -round(seconds * 1000))
+        keys = [key async for key in raw.scan_iter(match=f"{prefix}:*", count=1000)]
+        await raw.eval(AGE, len(keys), *keys, round(seconds * 1000))
 
     return pass_time
 

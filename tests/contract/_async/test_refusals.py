@@ -10,7 +10,7 @@ import redis.asyncio
 from support.servers import Server
 
 from session_store import AsyncNamespace, AsyncSessionStore
-from session_store._async.connection import AsyncPinnedConnection
+from session_store._async.routing import AsyncRoute
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ async def test_a_full_memory_is_redis_pys_error_and_nothing_is_written(admin: An
 async def test_a_connection_that_was_given_back_is_not_used_any_more(limited: Any) -> None:
     """By nothing that a closure may have left behind."""
     ns = await limited()
-    connection = await AsyncPinnedConnection.take(ns._client, b"any")
+    connection = await AsyncRoute(ns._client, b"any").take()
     await connection.give_back()
     with pytest.raises(RuntimeError, match="end with the closure"):
         await connection.exchange(("PING",))

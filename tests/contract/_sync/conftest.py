@@ -10,10 +10,19 @@ import pytest
 import redis
 from support.backends import BACKENDS, Backend, Found, misplaced
 from support.recorder import Recorder
+from support.servers import Server
 
 from session_store import InMemoryClient, Namespace, SessionStore
 
 DEFAULT_TTL = 1000
+AGE = """
+for _, key in ipairs(KEYS) do  -- all at one moment: no key may outlive its index because it came later
+  redis.call('PEXPIRE', key, string.format('%d', redis.call('PTTL', key) - ARGV[1]))  -- below 1 it is deleted
+  if redis.call('TYPE', key).ok == 'hash' and redis.call('HEXISTS', key, '~fence') == 1 then
+    redis.call('HINCRBY', key, '~fence', '-' .. ARGV[1])
+  end
+end
+"""
 
 
 @pytest.fixture(params=BACKENDS, ids=lambda backend: backend.name)
@@ -22,11 +31,11 @@ def backend(request: pytest.FixtureRequest) -> Backend:
 
 
 @pytest.fixture
-def client(backend: Backend, request: pytest.FixtureRequest) -> Iterator[Any]:
+def client(backend: Backend, servers: Callable[[str], Server]) -> Iterator[Any]:
     """The client of the store under test."""
     options = {"protocol": backend.protocol, "decode_responses": backend.decode_responses}
-    if backend.real:
-        client = redis.Redis(port=request.getfixturevalue("server").port, **options)
+    if backend.version:
+        client = redis.Redis(port=servers(backend.version).port, **options)
     else:
         client = InMemoryClient(**options)
     yield client
@@ -36,7 +45,7 @@ def client(backend: Backend, request: pytest.FixtureRequest) -> Iterator[Any]:
 @pytest.fixture
 def raw(backend: Backend, client: Any) -> Iterator[Any]:
     """Another program's client of the same server; it gets bytes."""
-    if backend.real:
+    if backend.version:
         port = client.connection_pool.connection_kwargs["port"]
         raw = redis.Redis(port=port)
     else:
@@ -63,15 +72,15 @@ def store(client: Any, raw: Any, prefix: str) -> Iterator[SessionStore]:
 def everything(raw: Any, prefix: str) -> Found:
     """All keys of a prefix, with what they have left at one moment."""
     keys = [key for key in raw.scan_iter(match=f"{prefix}:*", count=1000)]
+    indexes = [key for key in keys if key.endswith(b":~index")]
     with raw.pipeline(transaction=True) as pipeline:
         for key in keys:
             pipeline.pttl(key)
-        left = pipeline.execute()
-    found: Found = {}
-    for key, milliseconds in zip(keys, left, strict=True):
-        is_index = key.endswith(b":~index") and raw.type(key) == b"hash"
-        found[key] = (milliseconds, raw.hgetall(key) if is_index else None)
-    return found
+        for key in indexes:
+            pipeline.hgetall(key)
+        replies = pipeline.execute(raise_on_error=False)  # a key of that name need not be a hash
+    fields = {key: reply for key, reply in zip(indexes, replies[len(keys) :], strict=True) if isinstance(reply, dict)}
+    return {key: (left, fields.get(key)) for key, left in zip(keys, replies, strict=False)}
 
 
 @pytest.fixture
@@ -90,14 +99,11 @@ def pass_time(backend: Backend, client: Any, raw: Any, prefix: str) -> Any:
     """A function that lets seconds pass: in memory by the clock, on a server by ageing every TTL and fence."""
 
     def pass_time(seconds: float) -> None:
-        if not backend.real:
+        if not backend.version:
             client.advance(seconds)
             return
-        for key in raw.scan_iter(match=f"{prefix}:*", count=1000):
-            left = raw.pttl(key) - round(seconds * 1000)
-            (raw.pexpire(key, left) if left > 0 else raw.delete(key))
-            if raw.type(key) == b"hash" and raw.hexists(key, "~fence"):
-                raw.hincrby(key, "~fence", -round(seconds * 1000))
+        keys = [key for key in raw.scan_iter(match=f"{prefix}:*", count=1000)]
+        raw.eval(AGE, len(keys), *keys, round(seconds * 1000))
 
     return pass_time
 

@@ -146,7 +146,7 @@ def test_retries_are_logged_without_values(client: Any, store: Any, prefix: str,
         ns.with_cas("n", interfering(lambda: ns.set("n", "10"), 99, calls), max_retries=1)
     ns.touch()
     ns.purge()
-    key = f"{prefix}:<6>:n"
+    key = f"{prefix}:<6>:<1>"
     assert [(call.method_name, call.args, {**call.kwargs, "ts": 0}) for call in logger.calls] == [
         ("warning", ("session-store: cas-contention-retry",), {"key": key, "attempt": 1, "ts": 0}),
         ("warning", ("session-store: cas-contention-exhausted",), {"key": key, "attempts": 2, "ts": 0}),

@@ -11,7 +11,7 @@ import redis
 from support.servers import Server
 
 from session_store import Namespace, SessionStore
-from session_store._sync.connection import PinnedConnection
+from session_store._sync.routing import Route
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def test_a_full_memory_is_redis_pys_error_and_nothing_is_written(admin: Any, lim
 def test_a_connection_that_was_given_back_is_not_used_any_more(limited: Any) -> None:
     """By nothing that a closure may have left behind."""
     ns = limited()
-    connection = PinnedConnection.take(ns._client, b"any")
+    connection = Route(ns._client, b"any").take()
     connection.give_back()
     with pytest.raises(RuntimeError, match="end with the closure"):
         connection.exchange(("PING",))

@@ -1,0 +1,134 @@
+"""Both flavours with one face, for calls from many threads at once."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import threading
+from collections.abc import Callable, Generator
+from contextlib import ExitStack
+from typing import Any
+
+import redis
+import redis.asyncio
+import redis.asyncio.sentinel
+import redis.sentinel
+
+from session_store import AsyncSessionStore, SessionStore
+
+TTL = 600  # seconds; nothing here lasts so long
+PATIENCE = 60  # seconds; only a call that hangs takes so long
+
+Steps = Generator[tuple[str, ...], Any, Any]
+
+
+class Calls:
+    """A namespace of either flavour, called as if it were sync. An async call is a task of the flavour's loop."""
+
+    def __init__(self, flavour: Flavour, namespace: Any) -> None:
+        self._flavour = flavour
+        self._namespace = namespace
+
+    def __getattr__(self, method: str) -> Callable[..., Any]:
+        return lambda *args, **kwargs: self._flavour.wait(getattr(self._namespace, method)(*args, **kwargs))
+
+    def key(self, slot: str) -> str:
+        return self._namespace.key(slot)  # type: ignore[no-any-return]
+
+    @property
+    def index(self) -> str:
+        """The key of what the library keeps beside the slots."""
+        return f"{self.key('x').removesuffix('x')}~index"
+
+    def cas(self, slots: Any, fn: Callable[[Any], Steps], **options: Any) -> Any:
+        """`with_cas`. The closure is a generator: it is given `ops`, and what it yields is asked of `snap`."""
+
+        def closure(snap: Any, ops: Any) -> Any:
+            steps, answer = fn(ops), None
+            while True:
+                try:
+                    method, *args = steps.send(answer)
+                except StopIteration as end:
+                    return end.value
+                answer = getattr(snap, method)(*args)
+
+        async def async_closure(snap: Any, ops: Any) -> Any:
+            steps, answer = fn(ops), None
+            while True:
+                try:
+                    method, *args = steps.send(answer)
+                except StopIteration as end:
+                    return end.value
+                answer = await getattr(snap, method)(*args)
+
+        chosen = async_closure if self._flavour.is_async else closure
+        return self._flavour.wait(self._namespace.with_cas(slots, chosen, **options))
+
+
+class Flavour:
+    """`sync` or `async`: makes clients and stores, and closes the clients at the end.
+
+    Several threads may call at once. The async flavour has one loop, in a thread of its own, and their calls are its
+    tasks: they share a client as the tasks of a server's process do.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.is_async = name == "async"
+        self._stack = ExitStack()
+        if self.is_async:
+            self._loop = asyncio.new_event_loop()
+            self._stack.callback(self._loop.close)
+            thread = threading.Thread(target=self._loop.run_forever, name="loop")
+            thread.start()
+            self._stack.callback(thread.join)
+            self._stack.callback(self._loop.call_soon_threadsafe, self._loop.stop)
+            if int(redis.__version__.split(".")[0]) < 8:  # it leaves connections to the collector, which needs the loop
+                self._stack.callback(gc.collect)
+
+    def __enter__(self) -> Flavour:  # noqa: PYI034  # Self came with Python 3.11
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def wait(self, result: Any) -> Any:
+        if not self.is_async:
+            return result
+        return asyncio.run_coroutine_threadsafe(result, self._loop).result(PATIENCE)
+
+    def _make(self, make: Callable[[], Any]) -> Any:
+        """A client, made in the loop; it is closed at the end."""
+        if not self.is_async:
+            client = make()
+            self._stack.callback(client.close)
+            return client
+
+        async def in_loop() -> Any:
+            return make()
+
+        client = self.wait(in_loop())
+        self._stack.callback(lambda: self.wait(client.aclose()))
+        return client
+
+    def cluster(self, port: int, **options: Any) -> Any:
+        """A client of the cluster, with redis-py's own retries. It has not connected yet in the async flavour."""
+        module: Any = redis.asyncio if self.is_async else redis
+        return self._make(lambda: module.RedisCluster(host="127.0.0.1", port=port, **{"socket_timeout": 10, **options}))
+
+    def master(self, addresses: list[tuple[str, int]], name: str, **options: Any) -> Any:
+        """A client of whatever server the Sentinels name as master."""
+        module: Any = redis.asyncio.sentinel if self.is_async else redis.sentinel
+
+        def make() -> Any:
+            sentinel = module.Sentinel(addresses, socket_timeout=1)
+            for each in sentinel.sentinels:
+                self._stack.callback(lambda each=each: self.wait((each.aclose if self.is_async else each.close)()))
+            return sentinel.master_for(name, **{"socket_timeout": 10, **options})
+
+        return self._make(make)
+
+    def namespace(self, client: Any, prefix: str, name: str, **settings: Any) -> Calls:
+        store = (AsyncSessionStore if self.is_async else SessionStore)(
+            client, prefix=prefix, default_ttl=TTL, **settings
+        )
+        return Calls(self, store.namespace(name))

@@ -1,0 +1,120 @@
+"""In a cluster, too, a commit whose reply is lost is settled, wherever its namespace is by then."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+from cluster.flavours import Calls, Flavour, Steps
+from support.deployments import Cluster
+from support.nodes import Node
+from support.proxy import Proxy
+
+
+class Increment:
+    """A closure that adds one to n and returns (run, sum)."""
+
+    def __init__(self) -> None:
+        self.runs = 0
+
+    def __call__(self, ops: Any) -> Steps:
+        self.runs += 1
+        total = int((yield "get", "n")) + 1
+        ops.set("n", str(total))
+        return self.runs, total
+
+
+@pytest.fixture(scope="module")
+def proxies(cluster: Cluster) -> Iterator[dict[Node, Proxy]]:
+    """One before every node, as the whole cluster tells its clients."""
+    if cluster.version < (7,):
+        pytest.skip("Redis 6.2 announces another port of itself only after a restart")
+    proxies = {node: Proxy(node.port) for node in cluster.nodes}
+    try:
+        with cluster.announced({node: proxy.port for node, proxy in proxies.items()}):
+            yield proxies
+    finally:
+        for proxy in proxies.values():
+            proxy.close()
+
+
+@pytest.fixture
+def proxy(cluster: Cluster, proxies: dict[Node, Proxy], prefix: str) -> Iterator[Proxy]:
+    """The one before the server of the namespace. Every fault that a test asks for must have happened at its end."""
+    proxy = proxies[cluster.primary_of(f"{prefix}:{{user}}:n")]
+    yield proxy
+    assert proxy.unused() == []
+
+
+@pytest.fixture
+def ns(cluster: Cluster, proxy: Proxy, flavour: Flavour, prefix: str) -> Calls:
+    ns = flavour.namespace(flavour.cluster(proxy.port), prefix, "user")
+    ns.set("n", "5")
+    return ns
+
+
+def test_lost_reply(ns: Calls, proxy: Proxy) -> None:
+    increment = Increment()
+    proxy.lose_reply("EXEC")
+    assert ns.cas("n", increment, max_retries=1) == (1, 6)
+    assert ns.get("n") == "6"
+    assert increment.runs == 1
+
+
+def test_lost_reply_of_the_only_attempt(ns: Calls, proxy: Proxy) -> None:
+    proxy.lose_reply("EXEC")
+    assert ns.cas("n", Increment(), max_retries=0) == (1, 6)
+    assert ns.get("n") == "6"
+
+
+def test_lost_commit_is_not_sent_again_without_its_watch(cluster: Cluster, ns: Calls, proxy: Proxy) -> None:
+    """Somebody else writes while the connection is cut: the commit that is made in the end has seen it."""
+
+    def rival() -> None:
+        cluster.primary_of(ns.key("n")).run("SET", ns.key("n"), "100", "PX", 60_000)
+
+    proxy.drop("EXEC", then=rival)
+    assert ns.cas("n", Increment(), max_retries=1) == (2, 101)
+    assert ns.get("n") == "101"
+
+
+@pytest.mark.parametrize("max_retries", [0, 3])
+def test_lost_reply_of_a_slot_that_moves(cluster: Cluster, ns: Calls, proxy: Proxy, max_retries: int) -> None:
+    """The commit was made on one node, and is found on the other."""
+    increment = Increment()
+    proxy.lose_reply("EXEC", then=lambda: cluster.migrate(ns.key("n")))
+    assert ns.cas("n", increment, max_retries=max_retries) == (1, 6)
+    assert ns.get("n") == "6"
+    assert increment.runs == 1
+
+
+@pytest.mark.parametrize("max_retries", [0, 3])
+def test_lost_reply_of_keys_that_move_ahead(cluster: Cluster, ns: Calls, proxy: Proxy, max_retries: int) -> None:
+    with ExitStack() as stack:
+
+        def move() -> None:
+            stack.enter_context(cluster.migration(ns.key("n"))).move_all()
+
+        proxy.lose_reply("EXEC", then=move)
+        assert ns.cas("n", Increment(), max_retries=max_retries) == (1, 6)
+    assert ns.get("n") == "6"
+
+
+def test_late_commit_after_the_slot_has_come_back(cluster: Cluster, ns: Calls, proxy: Proxy) -> None:
+    """It has been made by another attempt meanwhile, and does nothing."""
+    home = cluster.primary_of(ns.key("n"))
+    late = proxy.hold("EXEC")
+    assert ns.cas("n", Increment()) == (2, 6)
+    cluster.migrate(ns.key("n"))
+    cluster.migrate(ns.key("n"), target=home)
+    home.run("INCR", ns.key("n"))
+    late.release()
+    assert ns.get("n") == "7"
+
+
+def test_id_whose_reply_is_lost_while_the_slot_moves(cluster: Cluster, ns: Calls, proxy: Proxy) -> None:
+    assert ns.incr("id") == 1
+    proxy.lose_reply("EVALSHA", then=lambda: cluster.migrate(ns.key("n")))
+    assert [ns.incr("id"), ns.incr("id")] == [2, 3]

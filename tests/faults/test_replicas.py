@@ -1,0 +1,181 @@
+"""`min_replicas`: what is acknowledged has reached replicas, and what has not is a `ReplicationError`.
+
+A replica that is stopped in its tracks stands for one that is slow, or gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import redis
+from support.deployments import wait_until
+from support.proxy import Proxy
+from support.servers import Server
+
+from session_store import AsyncSessionStore, ReplicationError, SessionStore
+
+TTL = 600
+TIMEOUT = 2  # seconds; so that half of it is what a WAIT takes
+
+
+@pytest.fixture(scope="module")
+def primary() -> Iterator[Server]:
+    primary = Server("--repl-diskless-sync-delay", "0")
+    yield primary
+    primary.stop()
+
+
+@pytest.fixture(scope="module")
+def replica_server(primary: Server) -> Iterator[Server]:
+    replica = Server("--replicaof", "127.0.0.1", str(primary.port))
+    yield replica
+    replica.stop()
+
+
+@pytest.fixture
+def replica(primary: Server, replica_server: Server) -> Iterator[Server]:
+    """A replica that has everything when the test begins."""
+    with redis.Redis(port=primary.port) as client:
+        wait_until(lambda: client.set("in-sync", "1") and client.wait(1, 1000), "the replica is in sync")
+    yield replica_server
+    replica_server.resume()
+
+
+@pytest.fixture
+def proxy(primary: Server) -> Iterator[Proxy]:
+    proxy = Proxy(primary.port)
+    try:
+        yield proxy
+        assert proxy.unused() == []
+    finally:
+        proxy.close()
+
+
+@pytest.fixture
+def ns(connect: Callable[..., Any], primary: Server) -> Any:
+    return connect(primary.port, settings={"min_replicas": 1}, socket_timeout=TIMEOUT)
+
+
+@pytest.fixture
+def through_proxy(connect: Callable[..., Any], proxy: Proxy) -> Any:
+    return connect(proxy.port, settings={"min_replicas": 1}, socket_timeout=TIMEOUT)
+
+
+def add_one(value: str | None, ops: Any) -> int:
+    total = int(value or 0) + 1
+    ops.set("n", str(total))
+    return total
+
+
+def facts(refused: pytest.ExceptionInfo[ReplicationError]) -> tuple[str, int, int]:
+    error = refused.value
+    return error.key.rpartition(":")[2], error.replicas, error.min_replicas
+
+
+def test_what_a_replica_has_is_acknowledged(ns: Any, replica: Server) -> None:
+    """By the time the call returns, the replica has it."""
+    with redis.Redis(port=replica.port, decode_responses=True) as reader:
+        assert ns.incr("id") == 1
+        assert reader.get(ns.key("id")) == "1"
+        assert ns.cas("n", add_one) == 1
+        assert reader.get(ns.key("n")) == "1"
+        assert ns.purge(fence=60) == 2
+        assert reader.hexists(ns.key("x")[:-1] + "~index", "~fence")
+
+
+def test_what_no_replica_has_is_an_error_that_says_so(ns: Any, replica: Server) -> None:
+    """The write is done: an id is used up, a commit is there, a fence stands."""
+    replica.pause()
+    with pytest.raises(ReplicationError) as refused:
+        ns.incr("id")
+    assert facts(refused) == ("id", 0, 1)
+    assert ns.get("id") == "1"
+    with pytest.raises(ReplicationError) as refused:
+        ns.cas("n", add_one)
+    assert facts(refused) == ("n", 0, 1)
+    assert ns.get("n") == "1"
+    with pytest.raises(ReplicationError) as refused:
+        ns.purge(fence=60)
+    assert facts(refused) == ("~index", 0, 1)
+    assert ns.slots() == []
+    replica.resume()
+    assert ns.purge() == 0
+
+
+def test_other_writes_wait_for_nobody(ns: Any, replica: Server) -> None:
+    replica.pause()
+    assert ns.set("a", "1") is True
+    assert ns.hset("h", "f", "1") == 1
+    assert ns.hincrby("h", "g", 2) == 2
+    assert ns.delete("a") is True
+    assert ns.touch() == 1
+    assert ns.cas("a", lambda value, ops: value) is None  # which records nothing
+    assert ns.purge() == 1
+
+
+def test_more_replicas_than_there_are(connect: Callable[..., Any], primary: Server, replica: Server) -> None:
+    ns = connect(primary.port, settings={"min_replicas": 2}, socket_timeout=TIMEOUT)
+    with pytest.raises(ReplicationError) as refused:
+        ns.incr("id")
+    assert facts(refused) == ("id", 1, 2)
+
+
+def test_a_lost_reply_is_no_way_around_it(through_proxy: Any, proxy: Proxy, replica: Server) -> None:
+    """The call is recognised when it is sent again, on a connection that has written nothing else: still the replica
+    must have what the first one wrote."""
+    proxy.lose_reply("EVALSHA", then=replica.pause)
+    with pytest.raises(ReplicationError) as refused:
+        through_proxy.incr("id")
+    assert facts(refused) == ("id", 0, 1)
+    replica.resume()
+    assert through_proxy.get("id") == "1"
+    assert through_proxy.incr("id") == 2
+
+
+@pytest.mark.parametrize("max_retries", [3, 0], ids=["found by the next attempt", "settled at the end"])
+def test_a_lost_commit_is_no_way_around_it_either(
+    through_proxy: Any, proxy: Proxy, replica: Server, max_retries: int
+) -> None:
+    through_proxy.cas("n", add_one)
+    proxy.lose_reply("EXEC", then=replica.pause)
+    with pytest.raises(ReplicationError) as refused:
+        through_proxy.cas("n", add_one, max_retries=max_retries)
+    assert facts(refused) == ("n", 0, 1)
+    replica.resume()
+    assert through_proxy.get("n") == "2"
+
+
+@pytest.mark.parametrize("max_retries", [3, 0], ids=["found by the next attempt", "settled at the end"])
+def test_a_lost_commit_that_has_arrived_is_acknowledged(
+    through_proxy: Any, proxy: Proxy, replica: Server, max_retries: int
+) -> None:
+    proxy.lose_reply("EXEC")
+    assert through_proxy.cas("n", add_one, max_retries=max_retries) == 1
+    assert through_proxy.get("n") == "1"
+
+
+def test_a_refused_write_waits_for_nobody(ns: Any, replica: Server) -> None:
+    """Its own error tells more."""
+    ns.hset("h", "f", "1")
+    replica.pause()
+    with pytest.raises(Exception, match="holds another type"):
+        ns.incr("h")
+    with pytest.raises(Exception, match="holds another type"):
+        ns.cas("h", lambda _, ops: ops.set("h", "1"))
+
+
+def test_a_server_that_has_forgotten_its_scripts(ns: Any, primary: Server, replica: Server) -> None:
+    with redis.Redis(port=primary.port) as client:
+        for call in (lambda: ns.incr("id"), lambda: ns.cas("n", add_one), lambda: ns.purge(fence=0.001)):
+            client.script_flush()
+            call()
+
+
+@pytest.mark.parametrize("store", [SessionStore, AsyncSessionStore])
+@pytest.mark.parametrize(("value", "error"), [(-1, ValueError), (1.0, TypeError), (True, TypeError), ("1", TypeError)])
+def test_it_is_a_whole_number(store: Any, value: Any, error: type[Exception]) -> None:
+    client = redis.Redis() if store is SessionStore else redis.asyncio.Redis()
+    with pytest.raises(error, match="min_replicas must"):
+        store(client, prefix="p", default_ttl=TTL, min_replicas=value)

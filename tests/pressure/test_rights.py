@@ -1,0 +1,147 @@
+"""A user of the server who has the rights that the documentation lists, and no other."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from redis.exceptions import NoPermissionError, ResponseError
+from support.callers import READS, WRITES, Caller, contents, fill
+from support.servers import Server
+
+from session_store import ReplicationError
+
+GUARANTEES = Path(__file__).parents[2] / "docs" / "guarantees.md"
+RULE = re.search(r"^```\n(ACL SETUSER shop .*?)```", GUARANTEES.read_text(), re.MULTILINE | re.DOTALL)[1]
+WORDS = RULE.split()
+RIGHTS = [word[1:] for word in WORDS if word.startswith("+")]
+
+
+def watch_large(ns: Any) -> object:
+    """A hash that the server does not keep packed is measured before it is sent along."""
+    return ns.cas("large", lambda value, ops: value)
+
+
+def give_up(ns: Any) -> object:
+    """A closure that raises, which ends the watching."""
+    with suppress(ZeroDivisionError):
+        ns.cas("n", lambda value, ops: 1 / 0)
+
+
+CALLS = {
+    **READS,
+    **WRITES,
+    "with_cas that watches a large hash": watch_large,
+    "with_cas whose closure raises": give_up,
+}
+
+
+@pytest.fixture
+def become(connect, own_server: Server, rival: redis.Redis) -> Callable[..., Caller]:
+    """Connects as a user that has just been given these rights, to a server that knows no script and holds a session."""
+
+    def become(rights: list[str], **options: Any) -> Caller:
+        words = [word for word in WORDS if not word.startswith("+")]
+        rival.execute_command(*words[:3], "reset", *words[3:], *(f"+{right}" for right in rights))
+        return connect(own_server.port, retries=0, username="shop", password="secret", **options)
+
+    yield become
+    rival.execute_command("ACL", "DELUSER", "shop")
+
+
+@pytest.fixture
+def prefix() -> str:
+    """The prefix that the rule names."""
+    return "shop"
+
+
+@pytest.fixture
+def refill(connect, own_server: Server, rival: redis.Redis) -> Callable[[], None]:
+    """Sets the namespace up, as the administrator."""
+    admin = connect(own_server.port)
+
+    def refill() -> None:
+        rival.flushall()
+        fill(admin)
+        admin.hset("large", "f", "x" * 1_000)
+        rival.script_flush()
+        rival.acl_log_reset()
+
+    return refill
+
+
+def denied(rival: redis.Redis) -> set[str]:
+    """The commands that the server has refused. Servers before 7.0 name `script`, and not `script|load`."""
+    return {entry["object"] for entry in rival.acl_log()} - {
+        "client",
+        "client|setinfo",
+    }  # redis-py asks, and needs no yes
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_all_calls_with_the_rights(become, refill, rival: redis.Redis, call: str) -> None:
+    """Every method works, and no command on its way is refused, not even one that can be done without."""
+    refill()
+    CALLS[call](become(RIGHTS))
+    assert denied(rival) == set()
+
+
+@pytest.mark.parametrize("right", [right for right in RIGHTS if right != "wait"])
+def test_each_right_is_needed(become, refill, rival: redis.Redis, right: str) -> None:
+    """Without it some method is refused that very command."""
+    ns = become([each for each in RIGHTS if each != right])
+    refill()
+    for name, call in CALLS.items():
+        with suppress(ResponseError):
+            call(ns)
+        if denied(rival):
+            break
+        if name in WRITES:
+            refill()
+    assert denied(rival) & {right, right.partition("|")[0]}
+
+
+def test_right_to_wait_for_replicas(become, refill, rival: redis.Redis) -> None:
+    """It is needed for `min_replicas`; without it the write is done, and the error says why it cannot be vouched for."""
+    refill()
+    options = {"settings": {"min_replicas": 1}, "socket_timeout": 1}
+    with pytest.raises(ReplicationError) as caught:  # there are none
+        become(RIGHTS, **options).incr("ids")
+    assert caught.value.__cause__ is None
+    with pytest.raises(ReplicationError) as caught:
+        become([right for right in RIGHTS if right != "wait"], **options).incr("ids")
+    assert isinstance(caught.value.__cause__, NoPermissionError)
+    assert denied(rival) == {"wait"}
+
+
+def test_nothing_else(become, refill) -> None:
+    """The user can neither look at what is not theirs, nor change it, nor the server; in a script just as little."""
+    refill()
+    ns = become(RIGHTS)
+    for command in (
+        *(("GET", "foreign"), ("SET", "foreign", "1"), ("UNLINK", "shop"), ("WATCH", "shopping:n"), ("KEYS", "*")),
+        *(("EVAL", "return redis.call('GET', KEYS[1])", 1, "foreign"), ("PERSIST", ns.key("n")), ("PUBLISH", "c", "m")),
+        *(("FLUSHALL",), ("FLUSHDB",), ("CONFIG", "GET", "*"), ("SCRIPT", "FLUSH"), ("CLIENT", "LIST"), ("INFO",)),
+        *(("ACL", "LIST"), ("SHUTDOWN",), ("MONITOR",)),
+    ):
+        with pytest.raises(NoPermissionError):
+            ns.wait(ns.client.execute_command(*command))
+    for command in ("redis.call('FLUSHALL')", "redis.call('GET', 'foreign')"):
+        with pytest.raises(ResponseError):
+            ns.wait(ns.client.execute_command("EVAL", f"return {command}", 0))
+
+
+def test_user_who_may_not_open_a_transaction(become, refill, rival: redis.Redis) -> None:
+    """A commit would run outside of it, whatever has changed meanwhile; it is refused instead, and writes nothing."""
+    refill()
+    ns = become([right for right in RIGHTS if right != "multi"])
+    before = contents(rival, "shop:")
+    for _ in range(2):
+        with pytest.raises(NoPermissionError):
+            ns.cas("n", lambda value, ops: ops.set("n", "2"))
+        assert contents(rival, "shop:") == before
