@@ -214,9 +214,10 @@ class AsyncNamespace(AsyncReads[V]):
         a request that began before cannot bring the session back; without it, a fence that stands goes on standing.
         `scan`: also delete keys of the namespace that other programs wrote, in steps of SCAN over the whole database.
 
-        HKEYS of the index, then one script call (UNLINK): 2 round trips, O(slots), no scan; one more each time another
-        writer adds a slot in between, and after 16 of those a `CasContentionError`. It may be sent again after a lost
-        reply, and then counts what the last one found. Where the store has `min_replicas`, a fence that too few have is
+        HKEYS of the index, then one script call (UNLINK): 2 round trips, O(slots), no scan; one more when another
+        writer adds a slot in between. With a fence that is once at most, for the fence stands from then on; without,
+        after 16 times, it is a `CasContentionError`. It may be sent again after a lost reply, and then counts what the
+        last one found. Where the store has `min_replicas`, a fence that too few have is
         a `ReplicationError`. Logs `session-store: purge`.
         """
         fence_ms = 0 if fence is None else to_milliseconds(fence, "fence")

@@ -6,9 +6,15 @@
 -- ARGV[2]   how long writes are refused from now on, in milliseconds; 0 leaves the fence as it is
 --
 -- Replies   {0, number of slots that lived}
---           {3, slot, ..}   nothing was done: the index names these, and KEYS does not have them all
+--           {3, slot, ..}   nothing was deleted: the index names these, and KEYS does not have them all. A fence stands
+--                           already, so that nobody adds another one
 
 local ALL, FENCE = ARGV[1] == 'all', tonumber(ARGV[2])
+
+-- When the fence ends: a longer one that stands goes on standing.
+local function fence_ends()
+  return math.max(tonumber(call('HGET', INDEX, '~fence') or 0), FENCE > 0 and now_ms() + FENCE or 0)
+end
 
 if ALL then
   local given, slots, missing = {}, {3}, false
@@ -19,7 +25,13 @@ if ALL then
       missing = missing or not given[slot]
     end
   end
-  if missing then return slots end
+  if missing then
+    if FENCE > 0 then
+      call('PEXPIRE', INDEX, math.max(FENCE, call('PTTL', INDEX)))   -- first: it is not refused where memory is full
+      call('HSET', INDEX, '~fence', string.format('%.0f', fence_ends()))
+    end
+    return slots
+  end
 end
 
 local deleted = 0
@@ -33,8 +45,7 @@ for number = 2, #KEYS do
 end
 
 if ALL then
-  local now = now_ms()
-  local ends = math.max(tonumber(call('HGET', INDEX, '~fence') or 0), FENCE > 0 and now + FENCE or 0)
+  local now, ends = now_ms(), fence_ends()
   call('UNLINK', INDEX)
   if ends > now then
     call('HSET', INDEX, '~fence', string.format('%.0f', ends))

@@ -119,15 +119,12 @@ class Round:
         while len(self.begun) < len(self.writers) and not self.errors and time.monotonic() < self._ends:
             await self.pause(0.001)
         self.interrupted = len(self.inside)
-        while self.purged_at == math.inf and not self.errors:
-            try:
-                await settled(self.ns.purge(fence=FENCE))
-                self.purged_at = time.monotonic()
-                self._ends = self.purged_at + FENCE
-            except CasContentionError:  # writers added slots faster than it listed them
-                pass
-            except Exception as error:
-                self.errors.append(error)
+        try:
+            await settled(self.ns.purge(fence=FENCE))
+            self.purged_at = time.monotonic()
+            self._ends = self.purged_at + FENCE
+        except Exception as error:
+            self.errors.append(error)
 
 
 async def settled(result: Any) -> Any:

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from session_store import AsyncNamespace, AsyncSessionStore, CasContentionError, NamespacePurgedError
+from session_store._async import commands
+from session_store._core.scripts import PURGE
 
 NEIGHBOURS = [
     ("A", "AB"),
@@ -217,6 +219,45 @@ async def test_purge_gives_up_on_writers_that_never_stop(ns: AsyncNamespace, mon
     assert (caught.value.key, caught.value.attempts) == (ns.key("a").removesuffix("a") + "~index", 16)
     monkeypatch.undo()
     assert await ns.slots() == ["a:b", "h", "n"]
+
+
+@pytest.mark.parametrize("fence", [None, 100])
+async def test_a_purge_with_a_fence_has_its_way(
+    ns: AsyncNamespace, store: Any, monkeypatch: Any, fence: float | None
+) -> None:
+    """Where a writer adds a slot after each look at the index: with a fence nobody does after the first."""
+    await fill(ns)
+    listed, run = type(ns)._listed, commands.run
+    outcomes = []
+
+    async def add() -> None:
+        try:
+            outcomes.append(await store.namespace("u").set(f"new-{len(outcomes)}", "1"))
+        except NamespacePurgedError:
+            outcomes.append("refused")
+
+    async def list_and_add(self: Any) -> Any:
+        keys = await listed(self)
+        await add()
+        return keys
+
+    async def run_and_add(client: Any, script: Any, *keys_and_args: Any) -> Any:
+        reply = await run(client, script, *keys_and_args)
+        if script is PURGE:
+            await add()
+        return reply
+
+    monkeypatch.setattr(type(ns), "_listed", list_and_add)
+    monkeypatch.setattr("session_store._async.commands.run", run_and_add)
+    if fence is None:
+        with pytest.raises(CasContentionError):
+            await ns.purge()
+        assert outcomes == [True] * 17
+    else:
+        assert await ns.purge(fence=fence) == 4
+        assert outcomes == [True, "refused", "refused"]
+    monkeypatch.undo()
+    assert len(await ns.slots()) == (20 if fence is None else 0)
 
 
 async def test_namespaces_names_those_with_a_live_slot(

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from session_store import Namespace, SessionStore, CasContentionError, NamespacePurgedError
+from session_store._sync import commands
+from session_store._core.scripts import PURGE
 
 NEIGHBOURS = [
     ("A", "AB"),
@@ -218,6 +220,45 @@ def test_purge_gives_up_on_writers_that_never_stop(ns: Namespace, monkeypatch: A
     assert (caught.value.key, caught.value.attempts) == (ns.key("a").removesuffix("a") + "~index", 16)
     monkeypatch.undo()
     assert ns.slots() == ["a:b", "h", "n"]
+
+
+@pytest.mark.parametrize("fence", [None, 100])
+def test_a_purge_with_a_fence_has_its_way(
+    ns: Namespace, store: Any, monkeypatch: Any, fence: float | None
+) -> None:
+    """Where a writer adds a slot after each look at the index: with a fence nobody does after the first."""
+    fill(ns)
+    listed, run = type(ns)._listed, commands.run
+    outcomes = []
+
+    def add() -> None:
+        try:
+            outcomes.append(store.namespace("u").set(f"new-{len(outcomes)}", "1"))
+        except NamespacePurgedError:
+            outcomes.append("refused")
+
+    def list_and_add(self: Any) -> Any:
+        keys = listed(self)
+        add()
+        return keys
+
+    def run_and_add(client: Any, script: Any, *keys_and_args: Any) -> Any:
+        reply = run(client, script, *keys_and_args)
+        if script is PURGE:
+            add()
+        return reply
+
+    monkeypatch.setattr(type(ns), "_listed", list_and_add)
+    monkeypatch.setattr("session_store._sync.commands.run", run_and_add)
+    if fence is None:
+        with pytest.raises(CasContentionError):
+            ns.purge()
+        assert outcomes == [True] * 17
+    else:
+        assert ns.purge(fence=fence) == 4
+        assert outcomes == [True, "refused", "refused"]
+    monkeypatch.undo()
+    assert len(ns.slots()) == (20 if fence is None else 0)
 
 
 def test_namespaces_names_those_with_a_live_slot(
