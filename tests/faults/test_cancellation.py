@@ -3,59 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
 import pytest
 import redis.asyncio
+from support.cancelling import LEFT_BEHIND, cancel_everywhere, every_manner
 from support.proxy import PATIENCE
 from support.servers import Server
 
-from session_store import AsyncNamespace, AsyncSessionStore, CasContentionError, CasPolicy
+from session_store import AsyncNamespace, AsyncSessionStore, CasContentionError, CasPolicy, ReplicationError
 
 SLOTS = ("a", "b", "c")
-MOST_WAITS = 200  # of one call; far more than any has
 TIMES = 20
-LEFT_BEHIND = "left behind by a closure"  # the name of a task
 
 
 class Interruption(BaseException):
     """What ends a closure without being an Exception, as CancelledError does when something that it awaits is."""
-
-
-class Cancelling:
-    """Awaits a coroutine, and cancels it at its n-th wait.
-
-    - asleep: as it begins to wait, so that what it waits for is cancelled too;
-    - waking: when what it waited for has happened, but it does not know yet;
-    - stubborn: as it begins to wait, and at every wait after that.
-    """
-
-    def __init__(self, coroutine: Coroutine[Any, Any, Any], at: int, manner: str) -> None:
-        self._coroutine = coroutine
-        self._at = at
-        self._manner = manner
-        self.waits = 0
-
-    def __await__(self) -> Generator[Any, None, Any]:
-        go_on: Callable[[Any], Any] = self._coroutine.send
-        with_what: Any = None
-        while True:
-            try:
-                future = go_on(with_what)
-            except StopIteration as stop:
-                return stop.value
-            self.waits += 1
-            due = self.waits == self._at
-            if (due and self._manner == "asleep") or (self.waits >= self._at and self._manner == "stubborn"):
-                asyncio.current_task().cancel()
-            try:
-                with_what = yield future
-                go_on = self._coroutine.send
-            except BaseException as error:
-                go_on, with_what = self._coroutine.throw, error
-            if due and self._manner == "waking":
-                go_on, with_what = self._coroutine.throw, asyncio.CancelledError()
 
 
 POOLS = {
@@ -86,6 +50,10 @@ async def read_all(snap: Any, ops: Any) -> list[str | None]:
     return [await snap.get(slot) for slot in SLOTS]
 
 
+async def write(snap: Any, ops: Any) -> None:
+    ops.set("n", "1")
+
+
 async def read_on(snap: Any, seen: set[str | None]) -> None:
     while True:
         seen.add(await snap.get("b"))
@@ -105,32 +73,6 @@ async def check_whole(ns: AsyncNamespace[str], rival: redis.Redis) -> None:
     assert await ns.with_cas(["a", "c"], read_all, max_retries=0) == values
     assert rival.get(ns.key("left")) == rival.get(ns.key("right"))
     assert all(rival.pttl(key) > 0 for key in rival.scan_iter(ns.key("*")))
-
-
-async def cancel_everywhere(
-    call: Callable[[int], Coroutine[Any, Any, Any]], manner: str, check: Callable[[], Awaitable[object]]
-) -> Any:
-    """Makes a call again and again, cancelled at its first wait, its second, and so on; the outcome without."""
-    for at in range(1, MOST_WAITS):
-        cancelling = Cancelling(call(at), at, manner)
-        task = asyncio.ensure_future(cancelling)
-        await asyncio.wait([task], timeout=PATIENCE)
-        assert task.done()
-        others = {other for other in asyncio.all_tasks() if other.get_name() != LEFT_BEHIND} - {asyncio.current_task()}
-        if manner == "stubborn":  # cancelled while it cleans up, a call leaves the rest of that to a task
-            await asyncio.wait([*others, task], timeout=PATIENCE)
-        else:
-            assert not others
-        await check()
-        if cancelling.waits < at:
-            assert at > 1  # something has been cancelled
-            return await task
-        if not task.cancelled():
-            task.exception()  # the call may have been over, or nearly so
-    raise AssertionError("a call without an end")
-
-
-every_manner = pytest.mark.parametrize("manner", ["asleep", "waking", "stubborn"])
 
 
 @every_manner
@@ -242,6 +184,34 @@ async def test_ids(ns: AsyncNamespace[str], rival: redis.Redis, manner: str) -> 
     given.append(await cancel_everywhere(lambda _: ns.incr("ids"), manner, check))
     assert len(set(given)) == len(given)
     assert given[:-1] == sorted(given[:-1])  # the last is of the call that was not cancelled, and was checked after it
+
+
+@every_manner
+@pytest.mark.parametrize(
+    "call",
+    [lambda ns: ns.incr("ids"), lambda ns: ns.with_cas("n", write), lambda ns: ns.purge(fence=0.001)],
+    ids=["incr", "with_cas", "purge"],
+)
+async def test_calls_that_wait_for_replicas(
+    ns: AsyncNamespace[str],
+    rival: redis.Redis,
+    prefix: str,
+    monkeypatch: pytest.MonkeyPatch,
+    call: Callable[[AsyncNamespace[str]], Coroutine[Any, Any, Any]],
+    manner: str,
+) -> None:
+    """The same where none has anything, and the waiting is cancelled too."""
+    monkeypatch.setattr("session_store._core.replication._MOST_WAIT_MS", 5)
+    store = AsyncSessionStore(ns._client, prefix=prefix, default_ttl=600, min_replicas=1)
+
+    async def check() -> None:
+        while rival.hexists(ns.key("x")[:-1] + "~index", "~fence"):  # for a millisecond
+            pass
+        await fill(ns)
+        await check_whole(ns, rival)
+
+    with pytest.raises(ReplicationError):
+        await cancel_everywhere(lambda _: call(store.namespace("session")), manner, check)
 
 
 @every_manner
