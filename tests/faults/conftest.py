@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 import redis
 from support.callers import FLAVOURS, NAME, TTL, Caller, connecting
-from support.proxy import Proxy
+from support.proxy import Proxy, proxied
 from support.servers import Server
 
 from session_store import Namespace, SessionStore
@@ -22,13 +22,8 @@ def connect(request: pytest.FixtureRequest, prefix: str) -> Iterator[Callable[..
 
 @pytest.fixture
 def proxy(server: Server) -> Iterator[Proxy]:
-    """A proxy before the server. Every fault that a test asks for must have happened at its end."""
-    proxy = Proxy(server.port)
-    try:
+    with proxied(server.port) as proxy:
         yield proxy
-        assert proxy.unused() == []
-    finally:
-        proxy.close()
 
 
 @pytest.fixture

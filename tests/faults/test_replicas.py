@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import redis
 from support.deployments import wait_until
-from support.proxy import Proxy
+from support.proxy import Proxy, proxied
 from support.servers import Server
 
 from session_store import AsyncSessionStore, ReplicationError, SessionStore
@@ -45,12 +45,8 @@ def replica(primary: Server, replica_server: Server) -> Iterator[Server]:
 
 @pytest.fixture
 def proxy(primary: Server) -> Iterator[Proxy]:
-    proxy = Proxy(primary.port)
-    try:
+    with proxied(primary.port) as proxy:
         yield proxy
-        assert proxy.unused() == []
-    finally:
-        proxy.close()
 
 
 @pytest.fixture

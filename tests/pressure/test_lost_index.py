@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 import redis
 from support.callers import HALF, TTL, Caller, contents, fill
-from support.proxy import Proxy
+from support.proxy import Proxy, proxied
 from support.servers import Server
 
 
@@ -54,12 +54,8 @@ def test_counter_that_is_left(ns: Caller, rival: redis.Redis) -> None:
 @pytest.fixture
 def through_proxy(connect, own_server: Server, ns: Caller) -> Iterator[tuple[Caller, Proxy]]:
     """The same namespace, on a way where replies are lost."""
-    proxy = Proxy(own_server.port)
-    try:
+    with proxied(own_server.port) as proxy:
         yield connect(proxy.port), proxy
-        assert proxy.unused() == []
-    finally:
-        proxy.close()
 
 
 def add(value: str | None, ops: object) -> int:

@@ -13,7 +13,7 @@ from security.calls import HASH, Call
 from security.faces import facing
 from security.marks import SLOT
 from security.witness import Witness
-from support.proxy import Proxy
+from support.proxy import Proxy, proxied
 from support.servers import Server, free_port
 
 from session_store import errors
@@ -60,12 +60,8 @@ def watch(
 
 @pytest.fixture
 def proxy(server: Server) -> Iterator[Proxy]:
-    proxy = Proxy(server.port)
-    try:
+    with proxied(server.port) as proxy:
         yield proxy
-        assert proxy.unused() == []
-    finally:
-        proxy.close()
 
 
 def fill(witness: Witness) -> None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import selectors
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -213,3 +214,14 @@ class Proxy:
             self._failure = error
         if rule.cut:
             link.client.close()
+
+
+@contextmanager
+def proxied(port: int) -> Iterator[Proxy]:
+    """A proxy before a server. Every fault that is asked for must have happened at its end."""
+    proxy = Proxy(port)
+    try:
+        yield proxy
+        assert proxy.unused() == []
+    finally:
+        proxy.close()
