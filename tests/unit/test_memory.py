@@ -175,3 +175,21 @@ def test_a_script_is_compiled_anew_when_it_is_another(client: InMemoryClient) ->
     script = "return {KEYS[1], ARGV[1]}"
     assert [client.eval(script, 1, "k", number) for number in (1, 2)] == [[b"k", b"1"], [b"k", b"2"]]
     assert client.eval(script + " -- another", 1, "k", 3) == [b"k", b"3"]
+
+
+async def test_replicas_are_always_there() -> None:
+    """So that a store which asks for some can be tested; a plain client is told as many as it asks for, too."""
+    client, async_client = InMemoryClient(decode_responses=True), AsyncInMemoryClient(protocol=3)
+    ns = SessionStore(client, prefix="p", default_ttl=60, min_replicas=2).namespace("u")
+    async_ns = AsyncSessionStore(async_client, prefix="p", default_ttl=60, min_replicas=1).namespace("u")
+
+    async def closure(snap: Any, ops: Any) -> str:
+        ops.set("a", "1")
+        return "committed"
+
+    assert ns.with_cas("a", lambda snap, ops: ops.set("a", "1")) is None
+    assert [ns.incr("n"), ns.incr("n"), ns.purge(fence=60)] == [1, 2, 2]
+    assert await async_ns.with_cas("a", closure) == "committed"
+    assert [await async_ns.incr("n"), await async_ns.purge(fence=60)] == [1, 2]
+    assert client.wait(7, 100) == 7
+    await async_client.aclose()
