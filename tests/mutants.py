@@ -50,7 +50,7 @@ BEGINS = """        replies = await connection.begin(watch, BEGIN.by_digest(keys
 KNOWN = """if answer then
   local left = call('PTTL', INDEX)
   if left > 0 then call('PEXPIRE', INDEX, left) end   -- so that a WAIT behind this call waits for the commit as well
-  return {0, answer}
+  return sub(answer, 1, 1) == '!' and refusal(answer) or {0, answer}
 end
 """
 

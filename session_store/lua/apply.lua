@@ -20,6 +20,12 @@
 
 local TOKEN, ATTEMPT = ARGV[1], ARGV[2]
 
+-- Why a single call was refused, as it is recorded, and the reply.
+local WRONG_TYPE, OVERFLOW = '!type', '!overflow'
+local function refusal(why)
+  return why == WRONG_TYPE and {2, 1} or redis.error_reply('ERR increment or decrement would overflow')
+end
+
 -- One read of the index: the fence, the records, and what it says of each slot. entries[n] belongs to KEYS[n]; '' when
 -- the slot is just named, a number for a counter, false when it is not named.
 local slots = {}
@@ -33,7 +39,7 @@ if commits then answer, stale = recall(commits, TOKEN) end
 if answer then
   local left = call('PTTL', INDEX)
   if left > 0 then call('PEXPIRE', INDEX, left) end   -- so that a WAIT behind this call waits for the commit as well
-  return {0, answer}
+  return sub(answer, 1, 1) == '!' and refusal(answer) or {0, answer}
 end
 if stale then return {4} end
 
@@ -59,12 +65,12 @@ local function base_of(number)
   return bases[number]
 end
 
--- Why an amount cannot be added: nil, or the reply that refuses it.
-local function sum_refused(operation, value, amount, limit)
-  if not is_integer(value) then return {2, operation} end
+-- Why an amount cannot be added, or nil.
+local function sum_refused(value, amount, limit)
+  if not is_integer(value) then return WRONG_TYPE end
   local overflows
   if sub(amount, 1, 1) == '-' then overflows = less(value, limit) else overflows = less(limit, value) end
-  return overflows and redis.error_reply('ERR increment or decrement would overflow') or nil
+  return overflows and OVERFLOW or nil
 end
 
 -- Does an operation. Its answer, and what the index is to say of the slot: nothing new when nothing was changed.
@@ -131,14 +137,20 @@ while ARGV[at] do
     types[number] = 'none'
   else
     local wanted = (verb == 'set' or verb == 'incr') and 'string' or 'hash'
-    if kind ~= 'none' and kind ~= wanted and not (kind == 'hash' and emptied(number, at)) then return {2, operation} end
     local refused
-    if verb == 'incr' then
-      refused = sum_refused(operation, base_of(number), ARGV[at + 4], ARGV[at + 5])
+    if kind ~= 'none' and kind ~= wanted and not (kind == 'hash' and emptied(number, at)) then
+      refused = WRONG_TYPE
+    elseif verb == 'incr' then
+      refused = sum_refused(base_of(number), ARGV[at + 4], ARGV[at + 5])
     elseif verb == 'hincrby' then
-      refused = sum_refused(operation, call('HGET', KEYS[number], ARGV[at + 6]) or '0', ARGV[at + 4], ARGV[at + 5])
+      refused = sum_refused(call('HGET', KEYS[number], ARGV[at + 6]) or '0', ARGV[at + 4], ARGV[at + 5])
     end
-    if refused then return refused end
+    if refused and ATTEMPT ~= '' then return {2, operation} end
+    if refused then  -- is recorded: were the call to arrive again, what was in its way might have gone
+      call('HSET', INDEX, '~commits', remember(commits, TOKEN, refused))
+      if not commits then index_lives_for(RECORD_AGE * 1000) end
+      return refusal(refused)
+    end
     types[number] = verb == 'hdel' and kind or wanted
   end
   at, operation = at + 4 + ARGV[at + 3], operation + 1

@@ -2,7 +2,7 @@
 --
 -- KEYS[1]   <prefix>:<namespace>:~index   hash: a field per slot ('' or, for a counter, its last value);
 --           ~commits: the latest commit of each writer, oldest first, as records
---                     <writer>.<call>=<answer>@<seconds since the epoch, hexadecimal>;
+--                     <writer>.<call>=<answer, or why it was refused>@<seconds since the epoch, hexadecimal>;
 --                     a call begins with its number, 8 hexadecimal digits that only go up, and goes on at random
 --           ~fence:   when the fence ends, in milliseconds since the epoch
 -- KEYS[2..] <prefix>:<namespace>:<slot>   string or hash: what the application stores

@@ -12,7 +12,15 @@ from copy import deepcopy
 from datetime import timedelta
 from typing import Any
 
-from session_store.errors import CasContentionError, CodecError, NamespacePurgedError, NestedCasError
+from redis.exceptions import ResponseError
+
+from session_store.errors import (
+    CasContentionError,
+    CodecError,
+    NamespacePurgedError,
+    NestedCasError,
+    WrongTypeError,
+)
 from session_store.testing.model._space import RECORD_AGE, Slot, Space
 
 MOST_BYTES = 65_536  # of a watched slot that a snapshot keeps; a larger one is read when asked for
@@ -125,31 +133,42 @@ class ModelNamespace(Reads):
             raise NamespacePurgedError(self.name)
         space = deepcopy(self._space())
         results = [getattr(space, verb)(slot, self._model.seconds(ttl), *args) for verb, slot, ttl, *args in operations]
-        # A call that changed nothing is on record as well: were it to arrive again, it might find something to do.
-        if space.index_left <= 0:
-            space.index_left = RECORD_AGE
         self._model.spaces[self.name] = space
+        self._record()
         return results
 
+    def _record(self) -> None:
+        """A call that changed nothing is on record as well: were it to arrive again, it might find something to do."""
+        if self._space().index_left <= 0:
+            self._space().index_left = RECORD_AGE
+
+    def _apply_one(self, *operation: Any) -> Any:
+        """A single call, which is on record when it is refused, too."""
+        try:
+            return self._apply(operation)[0]
+        except (WrongTypeError, ResponseError):
+            self._record()
+            raise
+
     def set(self, slot: str, value: str, *, ttl: Ttl = None, nx: bool = False, xx: bool = False) -> bool:
-        return bool(self._apply(("set", slot, ttl, value, "nx" if nx else "xx" if xx else ""))[0])
+        return bool(self._apply_one("set", slot, ttl, value, "nx" if nx else "xx" if xx else ""))
 
     def delete(self, slot: str) -> bool:
-        return bool(self._apply(("delete", slot, None))[0])
+        return bool(self._apply_one("delete", slot, None))
 
     def hset(
         self, slot: str, field: str = "", value: str = "", *, mapping: dict[str, str] | None = None, ttl: Ttl = None
     ) -> int:
-        return int(self._apply(("hset", slot, ttl, mapping or {field: value}))[0])
+        return int(self._apply_one("hset", slot, ttl, mapping or {field: value}))
 
     def hdel(self, slot: str, *fields: str) -> int:
-        return int(self._apply(("hdel", slot, None, *fields))[0])
+        return int(self._apply_one("hdel", slot, None, *fields))
 
     def hincrby(self, slot: str, field: str, amount: int = 1) -> int:
-        return int(self._apply(("hincrby", slot, None, field, amount))[0])
+        return int(self._apply_one("hincrby", slot, None, field, amount))
 
     def incr(self, slot: str, amount: int = 1) -> int:
-        return int(self._apply(("incr", slot, None, amount))[0])
+        return int(self._apply_one("incr", slot, None, amount))
 
     def ttl(self, slot: str) -> float | None:
         found = self._space().slots.get(slot)
