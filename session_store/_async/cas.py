@@ -180,26 +180,10 @@ class AsyncCommit(Generic[R, V]):
         await connection.unwatch()
         if beginning.committed is None:
             raise NamespacePurgedError(self._make.namespace)
+        if self._settings.min_replicas and self._unanswered is not None:
+            raise self._unanswered  # to be settled, which also tells how many replicas have it
         self._committed = beginning.committed
-        if self._settings.min_replicas:
-            try:
-                reply, self._replicas = await connection.exchange(
-                    APPLY.by_source(*self._settling()), self._wait(connection)
-                )
-            except NO_ANSWER as error:
-                self._unanswered = error
-                return _Outcome.UNANSWERED
-            if isinstance(reply, Exception):
-                raise reply
-            connection.settle()
         return _Outcome.COMMITTED
-
-    def _settling(self) -> tuple[tuple[bytes, ...], tuple[object, ...]]:
-        """KEYS and ARGV of the call that asks for the attempt that has committed, and forbids it if there is none."""
-        return apply_call(self._make.index, self._token, 0, [])
-
-    def _wait(self, connection: AsyncPinnedConnection) -> tuple[object, ...]:
-        return wait_command(self._settings.min_replicas, connection.socket_timeout)
 
     async def _call_closure(self, connection: AsyncPinnedConnection, beginning: Beginning) -> list[Operation]:
         snap = AsyncCasSnapshot(connection, self._make, beginning.contents)
@@ -223,7 +207,7 @@ class AsyncCommit(Generic[R, V]):
             keys, args = apply_call(self._make.index, self._token, self._attempt, operations)
             script.append(APPLY.by_source(keys, args) if self._by_source else APPLY.by_digest(keys, args))
             if self._settings.min_replicas:
-                wait.append(self._wait(connection))
+                wait.append(wait_command(self._settings.min_replicas, connection.socket_timeout))
             self._at_stake = True
         try:
             replies = await connection.exchange(("MULTI",), *script, ("EXEC",), *wait)
@@ -266,7 +250,7 @@ class AsyncCommit(Generic[R, V]):
 
     async def _settle(self, error: Exception) -> None:
         """Finds out whether the commit that had no answer happened, and sees to it that it will not if it did not."""
-        keys, args = self._settling()
+        keys, args = apply_call(self._make.index, self._token, 0, [])
         try:
             if self._settings.min_replicas:
                 reply, self._replicas = await run_replicated(

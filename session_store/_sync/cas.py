@@ -181,26 +181,10 @@ class Commit(Generic[R, V]):
         connection.unwatch()
         if beginning.committed is None:
             raise NamespacePurgedError(self._make.namespace)
+        if self._settings.min_replicas and self._unanswered is not None:
+            raise self._unanswered  # to be settled, which also tells how many replicas have it
         self._committed = beginning.committed
-        if self._settings.min_replicas:
-            try:
-                reply, self._replicas = connection.exchange(
-                    APPLY.by_source(*self._settling()), self._wait(connection)
-                )
-            except NO_ANSWER as error:
-                self._unanswered = error
-                return _Outcome.UNANSWERED
-            if isinstance(reply, Exception):
-                raise reply
-            connection.settle()
         return _Outcome.COMMITTED
-
-    def _settling(self) -> tuple[tuple[bytes, ...], tuple[object, ...]]:
-        """KEYS and ARGV of the call that asks for the attempt that has committed, and forbids it if there is none."""
-        return apply_call(self._make.index, self._token, 0, [])
-
-    def _wait(self, connection: PinnedConnection) -> tuple[object, ...]:
-        return wait_command(self._settings.min_replicas, connection.socket_timeout)
 
     def _call_closure(self, connection: PinnedConnection, beginning: Beginning) -> list[Operation]:
         snap = CasSnapshot(connection, self._make, beginning.contents)
@@ -224,7 +208,7 @@ class Commit(Generic[R, V]):
             keys, args = apply_call(self._make.index, self._token, self._attempt, operations)
             script.append(APPLY.by_source(keys, args) if self._by_source else APPLY.by_digest(keys, args))
             if self._settings.min_replicas:
-                wait.append(self._wait(connection))
+                wait.append(wait_command(self._settings.min_replicas, connection.socket_timeout))
             self._at_stake = True
         try:
             replies = connection.exchange(("MULTI",), *script, ("EXEC",), *wait)
@@ -267,7 +251,7 @@ class Commit(Generic[R, V]):
 
     def _settle(self, error: Exception) -> None:
         """Finds out whether the commit that had no answer happened, and sees to it that it will not if it did not."""
-        keys, args = self._settling()
+        keys, args = apply_call(self._make.index, self._token, 0, [])
         try:
             if self._settings.min_replicas:
                 reply, self._replicas = run_replicated(

@@ -41,25 +41,36 @@ class Calls:
         return f"{self.key('x').removesuffix('x')}~index"
 
     def cas(self, slots: Any, fn: Callable[[Any], Steps], **options: Any) -> Any:
-        """`with_cas`. The closure is a generator: it is given `ops`, and what it yields is asked of `snap`."""
+        """`with_cas`. The closure is a generator: it is given `ops`, and what it yields is asked of `snap`.
+
+        It is given the answer, or redis-py's error is raised in it.
+        """
 
         def closure(snap: Any, ops: Any) -> Any:
             steps, answer = fn(ops), None
+            go_on: Any = steps.send
             while True:
                 try:
-                    method, *args = steps.send(answer)
+                    method, *args = go_on(answer)
                 except StopIteration as end:
                     return end.value
-                answer = getattr(snap, method)(*args)
+                try:
+                    go_on, answer = steps.send, getattr(snap, method)(*args)
+                except redis.RedisError as error:
+                    go_on, answer = steps.throw, error
 
         async def async_closure(snap: Any, ops: Any) -> Any:
             steps, answer = fn(ops), None
+            go_on: Any = steps.send
             while True:
                 try:
-                    method, *args = steps.send(answer)
+                    method, *args = go_on(answer)
                 except StopIteration as end:
                     return end.value
-                answer = await getattr(snap, method)(*args)
+                try:
+                    go_on, answer = steps.send, await getattr(snap, method)(*args)
+                except redis.RedisError as error:
+                    go_on, answer = steps.throw, error
 
         chosen = async_closure if self._flavour.is_async else closure
         return self._flavour.wait(self._namespace.with_cas(slots, chosen, **options))

@@ -182,6 +182,26 @@ def test_read_in_the_closure_of_a_slot_that_has_moved_ahead(cluster: Cluster, ns
     assert ns.get("n") == "6"
 
 
+def test_read_whose_error_the_closure_passes_over(cluster: Cluster, ns: Calls, migration: Migration) -> None:
+    """What it did not get to see is not what it commits on: it runs again, though what is watched could be committed."""
+    read = []
+
+    def closure(ops: Any) -> Steps:
+        total = int((yield "get", "n")) + 1
+        try:
+            read.append((yield "get", "other"))
+        except redis.RedisError:
+            read.append(None)
+        ops.set("n", str(total))
+        return total
+
+    migration.move(ns.key("other"))
+    with once_told(cluster, "TRYAGAIN", migration.move_all):
+        assert ns.cas("n", closure, max_retries=0) == 6
+    assert (read[0], read[-1]) == (None, "theirs")
+    assert ns.get("n") == "6"
+
+
 def test_namespace_that_stays_split(cluster: Cluster, ns: Calls, migration: Migration) -> None:
     """It is redis-py's error after a bounded number of tries, and nothing has been written."""
     migration.move(ns.index)

@@ -52,7 +52,7 @@ def test_nothing_is_left_and_nothing_else_touched(
     before = set(watcher.keys())
     result = run(WRITERS, "--session-store-url", server.url, *workers)
     result.assert_outcomes(passed=6, failed=1)
-    assert set(watcher.keys()) == before
+    assert set(watcher.keys()) - before == set()  # of what other tests have left there, some may have expired
     assert watcher.mget(list(foreign)) == list(foreign.values())
     assert [watcher.ttl(key) for key in foreign] == [-1] * len(foreign)
 

@@ -24,7 +24,7 @@ UNKNOWN = frozenset({"ConnectionError", "TimeoutError", "CommitUnknownError", "C
 ANSWERS = frozenset({"WrongTypeError", "NamespacePurgedError"})  # of the script that writes
 NOTHING_WRITTEN = frozenset({"CasContentionError"})
 IN_TWO_STEPS = frozenset({"touch", "slots", "namespaces"})  # what the index names, and then what lives of it
-WRITES = frozenset({"set", "delete", "hset", "hdel", "hincrby", "incr", "with_cas", "purge"})
+WRITES = frozenset({"set", "delete", "hset", "hdel", "hincrby", "incr", "with_cas", "purge", "raise_fence"})
 MOST_NODES = 300_000
 
 
@@ -71,7 +71,7 @@ class Call:
         """What it reads and writes; None for all."""
         if self.program:
             return self.program.slots
-        return None if self.method in IN_TWO_STEPS or self.method == "purge" else frozenset(self.args[:1])
+        return frozenset(self.args[:1]) if self.args else None
 
     def __str__(self) -> str:
         words = [*map(repr, self.args), *(f"{name}={value!r}" for name, value in self.options.items())]
@@ -108,10 +108,20 @@ class _Node(NamedTuple):
         return self.done, self.open, self.extra, self.space.key()
 
 
+def _has_fence(call: Call) -> bool:
+    return call.method == "purge" and "fence" in call.options and bool(call.sent or not call.error)
+
+
+def _fence_of(purge: Call) -> Call:
+    """That of a purge, which may stand before anything is deleted: where the index named more than the purge knew."""
+    return Call(-1 - purge.number, "raise_fence", start=purge.start, error="TimeoutError")
+
+
 class Explanation:
     """The search for an order, depth first. `tried` is how many places in orders it has been to."""
 
     def __init__(self, calls: list[Call], contents: Mapping[str, Any]) -> None:
+        calls = [*calls, *map(_fence_of, filter(_has_fence, calls))]
         self._calls = {call.number: call for call in calls}
         self._contents = dict(contents)
         self._to_explain = sorted((call for call in calls if call.is_to_explain), key=lambda call: call.end)

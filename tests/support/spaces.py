@@ -196,6 +196,10 @@ class Space:
         self.fenced = self.fenced or fence is not None
         return count
 
+    def raise_fence(self) -> None:
+        """The first step of a purge with a fence, where it takes two."""
+        self.fenced = True
+
     def with_cas(self, program: Program) -> Any:
         self._check_fence()
         seen = [getattr(self, method)(slot) for method, slot in program.reads]

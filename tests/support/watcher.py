@@ -13,6 +13,7 @@ import redis
 
 from session_store.testing.interleavings.commands import parse
 from support.histories import Call
+from support.proxy import PATIENCE
 
 _LOOK = """
 local without = {}
@@ -124,6 +125,13 @@ def _text(reply: Any) -> Any:
     return reply.decode() if isinstance(reply, bytes) else reply
 
 
+def _wait_for_replies(connection: Any, seconds: float) -> None:
+    """Sets a connection's timeout: that of the test is short, and the machine may be busy."""
+    connection.socket_timeout = seconds
+    if sock := getattr(connection, "_sock", None):
+        sock.settimeout(seconds)
+
+
 async def faults_of_pool(pool: Any, rival: redis.Redis, keys: Iterable[str]) -> list[str]:
     """What is wrong with a pool that nobody uses, of either flavour (of the sync one, nothing here waits).
 
@@ -139,7 +147,8 @@ async def faults_of_pool(pool: Any, rival: redis.Redis, keys: Iterable[str]) -> 
     for connection in pool._available_connections:
         if not _port_of(connection):
             continue  # closed: whoever takes it connects anew
-        token = uuid4().hex
+        token, usual = uuid4().hex, connection.socket_timeout
+        _wait_for_replies(connection, PATIENCE)
         try:
             answers = []
             for command in (("ECHO", token), ("MULTI",), ("ECHO", token), ("EXEC",)):
@@ -147,6 +156,7 @@ async def faults_of_pool(pool: Any, rival: redis.Redis, keys: Iterable[str]) -> 
                 answers.append(_text(await _wait(connection.read_response())))
         except redis.RedisError as error:
             answers = [f"{type(error).__name__}: {error}"]
+        _wait_for_replies(connection, usual)
         if answers != [token, "OK", "QUEUED", [token]]:
             wrong.append(f"an idle connection answers {answers}")
     return wrong

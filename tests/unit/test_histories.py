@@ -107,7 +107,7 @@ def test_commits(calls: list[tuple[Any, ...]], contents: dict[str, Any], *, is_e
     assert explained(history(*calls), contents) is is_explained
 
 
-PURGE, FENCE = ("purge", {}), ("purge", {"fence": 60})
+PURGE, FENCE, PURGED = ("purge", {}), ("purge", {"fence": 60}), "NamespacePurgedError"
 
 
 @pytest.mark.parametrize(
@@ -130,6 +130,13 @@ PURGE, FENCE = ("purge", {}), ("purge", {"fence": 60})
         ([(1, 2, PURGE, 0), (3, 4, ADD, None, UNKNOWN, 3)], {"h": {"f": "2"}}, False),
         ([(1, 2, ADD, None, UNKNOWN, 3), (3, 4, PURGE, 1)], {"h": {"f": "1"}}, True),
         ([(1, 2, ADD, None, UNKNOWN, 3), (3, 4, PURGE, 1)], {"h": {"f": "2"}}, False),
+        # A fence may stand before anything is deleted, and be all that a purge without an outcome leaves; without a
+        # fence there is no such step.
+        ([(1, 2, SET_A, True), (3, 4, FENCE, None, UNKNOWN), (5, 6, SET_B, None, PURGED)], {"a": "1"}, True),
+        ([(1, 2, SET_A, True), (3, 4, PURGE, None, UNKNOWN), (5, 6, SET_B, None, PURGED)], {"a": "1"}, False),
+        ([(1, 2, SET_A, True), (3, 4, FENCE, None, UNKNOWN, 0), (5, 6, SET_B, None, PURGED)], {"a": "1"}, False),
+        ([(1, 2, SET_A, True), (3, 8, FENCE, 1), (4, 5, SET_B, None, PURGED), (6, 7, GET, "1")], {}, True),
+        ([(1, 2, SET_A, True), (3, 8, PURGE, 1), (4, 5, SET_B, None, PURGED), (6, 7, GET, "1")], {}, False),
         # The scan of a purge may find what has come up since.
         ([(1, 4, ("purge", {"scan": True}), 1), (2, 3, SET_A, True)], {}, True),
         ([(1, 4, ("purge", {"scan": True}), 0), (2, 3, SET_A, True)], {"a": "1"}, True),
