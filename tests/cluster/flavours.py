@@ -6,7 +6,7 @@ import asyncio
 import gc
 import threading
 from collections.abc import Callable, Generator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import redis
@@ -76,6 +76,14 @@ class Calls:
         return self._flavour.wait(self._namespace.with_cas(slots, chosen, **options))
 
 
+async def _close(client: Any) -> None:
+    """A cluster's client that was about to read the topology anew, after an error, would close nothing."""
+    if isinstance(client, redis.asyncio.RedisCluster):
+        with suppress(redis.RedisError, redis.exceptions.RedisClusterException):
+            await client.initialize()
+    await client.aclose()
+
+
 class Flavour:
     """`sync` or `async`: makes clients and stores, and closes the clients at the end.
 
@@ -118,7 +126,7 @@ class Flavour:
             return make()
 
         client = self.wait(in_loop())
-        self._stack.callback(lambda: self.wait(client.aclose()))
+        self._stack.callback(lambda: self.wait(_close(client)))
         return client
 
     def cluster(self, port: int, **options: Any) -> Any:
