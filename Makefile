@@ -57,8 +57,9 @@ generate: .venv/ready
 	$(BIN)/python scripts/generate.py
 	$(BIN)/python scripts/public_api.py
 
-bench: .venv/ready
-	$(BIN)/python benchmarks/ratios.py $(ARGS)
+# Everything side by side, 10 to 15 minutes; writes benchmarks/README.md. QUICK=1: at most 2, and writes to the terminal.
+bench: .venv-bench/ready
+	.venv-bench/bin/python -m benchmarks $(if $(QUICK),--quick) $(ARGS)
 
 clean:
 	rm -rf .venv .venv-* dist .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
@@ -66,6 +67,12 @@ clean:
 .venv/ready: pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@
+
+.venv-bench/ready: pyproject.toml benchmarks/requirements.txt
+	$(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/python -m pip install --quiet --no-compile --disable-pip-version-check \
+		--requirement benchmarks/requirements.txt --editable '.[json]'
 	touch $@
 
 .venv-lowest/ready: pyproject.toml tests/lowest.py .venv/ready

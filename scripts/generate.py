@@ -17,9 +17,12 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 FOLDERS = ("session_store", "session_store/testing", "tests/contract")  # each has a source, _async, and a mirror, _sync
 BY_HAND = frozenset({"__init__.py", "_flavour.py"})  # what differs by nature
+ASYNC_ONLY = frozenset({"lane.py"})
 RULES = tuple(
     (re.compile(pattern), replacement)
     for pattern, replacement in (
+        (r"\w+\(client\) if pipelining else ", ""),  # only the async flavour has it
+        (r"(?m)^.*[Pp]ipelining.*\n", ""),
         (r"\basync (def|with|for)\b", r"\1"),
         (r"\bawait ", ""),
         (r"\bAwaitable\[(\w+)\]", r"\1"),
@@ -58,7 +61,7 @@ def mirrored(generator: Generator) -> dict[Path, str]:
         ROOT / folder / "_sync" / source.name: generator.mirror(source)
         for folder in FOLDERS
         for source in sorted((ROOT / folder / "_async").glob("*.py"))
-        if source.name not in BY_HAND
+        if source.name not in BY_HAND | ASYNC_ONLY
     }
 
 

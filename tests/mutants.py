@@ -39,25 +39,34 @@ class Change(NamedTuple):
 
 
 APPLY = "lua/apply.lua"
+SINGLE = "lua/single.lua"
+TOKENS = "lua/tokens.lua"
 CAS = "_async/cas.py"
 NAMESPACE = "_async/namespace.py"
-REMEMBERS = "{'~commits', remember(commits, TOKEN, answer)}"
 ADDS = "    local added = call_in_chunks('HSET', key, ARGV, first, last)\n"
-RUNS = """                reply = await commands.run(self._client, scripts.APPLY, keys, args)
+RUNS = """                reply = await self._commands.run(scripts.SINGLE, keys, args)
 """
 BEGINS = """        replies = await connection.begin(watch, BEGIN.by_digest(keys, args))
 """
-KNOWN = """if answer then
-  local left = call('PTTL', INDEX)
-  if left > 0 then call('PEXPIRE', INDEX, left) end   -- so that a WAIT behind this call waits for the commit as well
-  return sub(answer, 1, 1) == '!' and refusal(answer) or {0, answer}
-end
-"""
 
 DEFECTS: dict[str, tuple[Change, ...]] = {
-    "token not recorded": (Change(APPLY, REMEMBERS, "{'~commits', commits or ''}"),),
-    "token not checked": (Change(APPLY, KNOWN, ""),),
-    "stale token not refused": (Change(APPLY, "if stale then return {4} end\n", ""),),
+    "token of a commit not recorded": (Change(APPLY, "{WRITER, ", "{WRITER .. 'x', "),),
+    "token of a single call not recorded": (
+        Change(SINGLE, "WRITER, record, SLOT, after)", "WRITER .. 'x', record, SLOT, after)"),
+        Change(SINGLE, "WRITER, record)", "WRITER .. 'x', record)"),
+    ),
+    "token not checked": (
+        Change(TOKENS, "return sub(answer, 1, 1) == '!' and refusal(answer) or answer", "return nil"),
+    ),
+    "stale token not refused": (
+        Change(
+            TOKENS,
+            "if sub(record, 9, 24) ~= CALL then return {4} end",
+            "if sub(record, 9, 24) ~= CALL then return nil end",
+        ),
+    ),
+    "token forgotten when the next era begins": (Change(TOKENS, " and sub(fields[at + 1], 1, 8) ~= era", ""),),
+    "tokens never forgotten": (Change(TOKENS, "sub(fields[at], 1, 1) == '~'", "false"),),
     "WATCH sent after the read": (
         Change(
             CAS,
@@ -69,26 +78,29 @@ DEFECTS: dict[str, tuple[Change, ...]] = {
     ),
     "index written outside the script": (
         Change(APPLY, "    fields[#fields + 1] = slot\n    fields[#fields + 1] = after\n", ""),
+        Change(SINGLE, "WRITER, record, SLOT, after)", "WRITER, record)"),
         Change(
             NAMESPACE,
             RUNS,
             RUNS
             + """                slot = operation.key[len(self._make.base.encode()) :]
-                await self._client.execute_command("HSETNX", self._make.index, slot, b"")
+                await self._commands.client.execute_command("HSETNX", self._make.index, slot, b"")
 """,
         ),
     ),
     "TTL set outside the script": (
-        Change(APPLY, f"{ADDS}    call('PEXPIRE', key, ttl)\n", ADDS),
+        Change(TOKENS, f"{ADDS}    call('PEXPIRE', key, ttl)\n", ADDS),
         Change(
             NAMESPACE,
             RUNS,
             RUNS
-            + """                await self._client.execute_command("PEXPIRE", operation.key, operation.ttl_ms)
+            + """                await self._commands.client.execute_command("PEXPIRE", operation.key, operation.ttl_ms)
 """,
         ),
     ),
-    "fence not checked in apply": (Change(APPLY, "if fence and now_ms() < tonumber(fence) then return {1} end\n", ""),),
+    "fence not checked by writes": (
+        Change(TOKENS, "if fence and now_ms() < tonumber(fence) then return {1} end\n", ""),
+    ),
     "fence not checked when an attempt begins": (
         Change(CAS, "if beginning.committed is not None or beginning.fenced:", "if beginning.committed is not None:"),
     ),
@@ -101,16 +113,14 @@ DEFECTS: dict[str, tuple[Change, ...]] = {
         ),
     ),
     "unknown outcome not settled at the end": (
-        Change(
-            CAS,
-            "            if self._at_stake:\n                await self._settle(error)\n",
-            "            if False:\n                pass\n",
-        ),
+        Change(CAS, "            if not self._at_stake:\n", "            if error is not None:\n"),
     ),
     "a lost EXEC taken for a commit": (Change(CAS, "        if executed is None:\n", "        if False:\n"),),
-    "the index forgets where a counter stood": (
-        Change(APPLY, "  return value, value\nend", "  return value, entry or ''\nend"),
+    "a turn not given back by the commit": (Change(APPLY, "then call('DEL', KEYS[number]) end", "then end"),),
+    "the turn of another not waited for": (
+        Change("lua/begin.lua", "    if holder and holder ~= CALL then return reply end\n", ""),
     ),
+    "the index forgets where a counter stood": (Change(SINGLE, "  after = answer\n", "  after = entry or ''\n"),),
 }
 
 

@@ -11,10 +11,43 @@ from typing import Any
 import redis.asyncio
 from redis.asyncio.cluster import ClusterNode
 
+from session_store._core.wrapping import unwrapped
+
 Cluster = redis.asyncio.RedisCluster
 _PIPELINES = (redis.asyncio.client.Pipeline, redis.asyncio.cluster.ClusterPipeline)
+_EXECUTE = unwrapped(redis.asyncio.Redis.execute_command)
+_EXECUTE_IN_CLUSTER = unwrapped(Cluster.execute_command)
 Lock = asyncio.Lock
 sleep = asyncio.sleep
+
+
+class Waiter:
+    """A place in a line (see `Lines`)."""
+
+    __slots__ = ("_future",)
+
+    def __init__(self) -> None:
+        self._future: asyncio.Future[None] | None = None
+
+    def prepare(self) -> None:
+        self._future = asyncio.get_running_loop().create_future()
+
+    async def wait(self, seconds: float) -> None:
+        """Waits until it is woken, for so long at most."""
+        if self._future is not None:
+            await asyncio.wait([self._future], timeout=seconds)
+
+    def wake(self) -> bool:
+        if self._future is not None:
+            try:  # from the thread of another loop, perhaps
+                self._future.get_loop().call_soon_threadsafe(self._end)
+            except RuntimeError:  # its loop is closed
+                return False
+        return True
+
+    def _end(self) -> None:
+        if self._future is not None and not self._future.done():
+            self._future.set_result(None)
 
 
 async def to_the_end(step: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -57,6 +90,7 @@ class _NodePool:
 
     def __init__(self, node: ClusterNode) -> None:
         self._node = node
+        self.name = node.name
 
     async def get_connection(self) -> Any:
         connection = self._node.acquire_connection()
@@ -69,6 +103,23 @@ class _NodePool:
 
     async def release(self, connection: Any) -> None:
         self._node.release(connection)
+
+
+def is_plain(client: Any) -> bool:
+    """Whether a client does with a command what redis-py's own does, without a cache and to any of its connections.
+
+    Others are called: somebody wants to know of every command, to trace it for example, or to do it differently.
+    """
+    return (
+        getattr(client.execute_command, "__func__", None) is _EXECUTE
+        and not client.single_connection_client  # whose connection is taken when it is first used
+        and getattr(client.connection_pool, "cache", None) is None
+    )
+
+
+def is_plain_cluster(client: Any) -> bool:
+    """The same of a cluster's client."""
+    return getattr(client.execute_command, "__func__", None) is _EXECUTE_IN_CLUSTER
 
 
 async def ready(client: Any) -> None:

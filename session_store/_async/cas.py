@@ -6,13 +6,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from enum import Enum, auto
 from typing import Any, Generic, TypeVar
 
-from redis.exceptions import NoScriptError, RedisClusterException, RedisError
+from redis.exceptions import NoScriptError, RedisClusterException, RedisError, TryAgainError
 
 from session_store._async._flavour import check_closure, check_result, sleep
-from session_store._async.commands import run, run_replicated
+from session_store._async.commands import AsyncCommands
 from session_store._async.connection import NO_ANSWER, AsyncPinnedConnection, typed
 from session_store._async.routing import ASTRAY, AsyncRoute
 from session_store._async.snapshot import AsyncCasSnapshot
+from session_store._async.turns import IGNORE, AsyncTurns
 from session_store._core.commits import (
     MOST_BYTES,
     Beginning,
@@ -23,10 +24,11 @@ from session_store._core.commits import (
     recorded,
     watched_slots,
 )
-from session_store._core.names import slot_key
+from session_store._core.contents import Contents
+from session_store._core.names import slot_key, turn_key
 from session_store._core.nesting import closure_of, refuse_nesting
 from session_store._core.numbers import check_count
-from session_store._core.operations import Operation, Operations, apply_call
+from session_store._core.operations import Operation, Operations, commit_call
 from session_store._core.replication import check_replicas, wait_command
 from session_store._core.replies import checked
 from session_store._core.scripts import APPLY, BEGIN
@@ -43,6 +45,7 @@ class _Outcome(Enum):
     LOST = auto()  # a watched slot was changed
     UNANSWERED = auto()  # the connection broke
     UNTRIED = auto()  # it was the wrong server, or one that has forgotten the script or knows the writer as another's
+    NOT_IN_TURN = auto()  # it is the turn of another
 
 
 class AsyncCommit(Generic[R, V]):
@@ -55,7 +58,7 @@ class AsyncCommit(Generic[R, V]):
 
     def __init__(
         self,
-        client: Any,
+        commands: AsyncCommands,
         settings: Settings[V],
         make: Operations[V],
         *,
@@ -64,7 +67,8 @@ class AsyncCommit(Generic[R, V]):
         max_retries: int | None,
     ) -> None:
         check_closure(fn)
-        self._client = client
+        self._commands = commands
+        self._client = commands.client
         self._settings = settings
         self._make = make
         self._fn = fn
@@ -72,8 +76,11 @@ class AsyncCommit(Generic[R, V]):
         self._most_attempts = retries + 1
         slots = watched_slots(slot)
         self._keys = tuple(dict.fromkeys(slot_key(make.base, name) for name in slots))
+        slots = tuple(dict.fromkeys(slots))
+        self._turn_keys = tuple(turn_key(make.base, name) for name in slots)
+        self._turns = AsyncTurns(settings.lines, settings.cas_policy, self._keys)
         self._first_slot = slots[0]
-        refuse_nesting(client, make.base, make.namespace)
+        refuse_nesting(self._client, make.base, make.namespace)
         self._writer = take_writer()
         self._token = self._writer.new_token()
         self._attempt = 0
@@ -82,19 +89,23 @@ class AsyncCommit(Generic[R, V]):
         self._unanswered: Exception | None = None  # why the latest attempt had no answer
         self._at_stake = False  # a commit was sent, and may have been applied or may still be
         self._by_source = False  # the server has forgotten the script in the middle of an attempt
-        self._route = AsyncRoute(client, make.index)
+        self._route = AsyncRoute(self._client, make.index)
         self._replicas: object = None  # what WAIT said of the commit
 
     async def run(self) -> R:
         """The result of the attempt that committed."""
         try:
+            await self._turns.line_up()
             await self._attempts()
         except Exception as error:
-            if self._at_stake:
-                await self._settle(error)
-            else:
+            if not self._at_stake:
+                await self._turns.give_back(self._commands, self._turn_keys, self._token.call)
                 give_back(self._writer)
                 raise
+            await self._settle(error)
+        finally:
+            self._turns.step_out()
+        await self._turns.give_back(self._commands, self._turn_keys, self._token.call)
         give_back(self._writer)
         if self._replicas is not None:
             check_replicas(self._replicas, self._keys[0], self._settings.min_replicas)
@@ -106,13 +117,17 @@ class AsyncCommit(Generic[R, V]):
             outcome = await self._try()
             if outcome is _Outcome.COMMITTED:
                 return
-            if outcome is _Outcome.UNTRIED:
+            if outcome is _Outcome.NOT_IN_TURN:
+                await self._turns.wait()
+            if outcome in (_Outcome.UNTRIED, _Outcome.NOT_IN_TURN):
                 self._attempt -= 1
                 continue
             if self._attempt == self._most_attempts:
                 self._give_up(outcome)
             if outcome is _Outcome.LOST:
                 self._log("session-store: cas-contention-retry", attempt=self._attempt)
+                if self._turns.want():
+                    continue
             delay = self._settings.cas_policy.delay(self._attempt)
             if delay:  # a sleep of no time takes some
                 await sleep(delay)
@@ -131,7 +146,7 @@ class AsyncCommit(Generic[R, V]):
             connection, beginning = await self._reach()
         except ASTRAY as error:
             if not (self._at_stake and isinstance(error, NO_ANSWER)):
-                await self._route.turn(error)
+                await self._redirect(error)
                 return _Outcome.UNTRIED
             self._unanswered = error
             outcome = _Outcome.UNANSWERED
@@ -140,6 +155,10 @@ class AsyncCommit(Generic[R, V]):
         if outcome is _Outcome.UNANSWERED:
             await self._route.turn_if_possible()
         return outcome
+
+    async def _redirect(self, error: Exception) -> None:
+        if not (isinstance(error, TryAgainError) and self._turns.forgo()):
+            await self._route.turn(error)
 
     async def _reach(self) -> tuple[AsyncPinnedConnection, Beginning]:
         connection = await self._route.take()
@@ -150,7 +169,9 @@ class AsyncCommit(Generic[R, V]):
             raise
 
     async def _begin(self, connection: AsyncPinnedConnection) -> Beginning:
-        keys, args = (self._make.index, *self._keys), (self._token, MOST_BYTES)
+        turn_keys = () if self._turns.mode == IGNORE else self._turn_keys
+        keys = (self._make.index, *self._keys, *turn_keys)
+        args = (*self._token, MOST_BYTES, self._turns.mode, len(turn_keys))
         watch = ("WATCH", *self._keys)
         replies = await connection.begin(watch, BEGIN.by_digest(keys, args))
         if isinstance(replies[-1], NoScriptError):
@@ -164,7 +185,10 @@ class AsyncCommit(Generic[R, V]):
         try:
             if beginning.committed is not None or beginning.fenced:
                 return await self._conclude(connection, beginning)
-            operations = await self._call_closure(connection, beginning)
+            if beginning.contents is None:
+                await connection.unwatch()
+                return _Outcome.NOT_IN_TURN
+            operations = await self._call_closure(connection, beginning.contents)
             if connection.refusal is None:
                 return await self._commit(connection, operations)
         except Exception:
@@ -172,7 +196,7 @@ class AsyncCommit(Generic[R, V]):
                 raise
         finally:
             await connection.give_back()
-        await self._route.turn(connection.refusal)
+        await self._redirect(connection.refusal)
         return _Outcome.UNTRIED
 
     async def _conclude(self, connection: AsyncPinnedConnection, beginning: Beginning) -> _Outcome:
@@ -185,8 +209,10 @@ class AsyncCommit(Generic[R, V]):
         self._committed = beginning.committed
         return _Outcome.COMMITTED
 
-    async def _call_closure(self, connection: AsyncPinnedConnection, beginning: Beginning) -> list[Operation]:
-        snap = AsyncCasSnapshot(connection, self._make, beginning.contents)
+    async def _call_closure(
+        self, connection: AsyncPinnedConnection, contents: dict[bytes, Contents | None]
+    ) -> list[Operation]:
+        snap = AsyncCasSnapshot(connection, self._make, contents)
         ops = CasOps(self._make)
         try:
             with closure_of(self._client, self._make.base):
@@ -204,7 +230,8 @@ class AsyncCommit(Generic[R, V]):
         script, wait = [], []
         was_at_stake = self._at_stake
         if operations:
-            keys, args = apply_call(self._make.index, self._token, self._attempt, operations)
+            turns = self._turn_keys if self._turns.held else ()
+            keys, args = commit_call(self._make.index, self._token, self._attempt, operations, turns)
             script.append(APPLY.by_source(keys, args) if self._by_source else APPLY.by_digest(keys, args))
             if self._settings.min_replicas:
                 wait.append(wait_command(self._settings.min_replicas, connection.socket_timeout))
@@ -237,7 +264,8 @@ class AsyncCommit(Generic[R, V]):
                 raise typed(reply)
             if is_stale(reply):
                 return self._begin_anew()
-            self._committed = int(read_answer(reply, self._make.namespace, operations))
+            self._committed = read_answer(reply, self._make.namespace, operations)
+            self._turns.given_back()
         return _Outcome.COMMITTED
 
     def _begin_anew(self) -> _Outcome:
@@ -250,18 +278,18 @@ class AsyncCommit(Generic[R, V]):
 
     async def _settle(self, error: Exception) -> None:
         """Finds out whether the commit that had no answer happened, and sees to it that it will not if it did not."""
-        keys, args = apply_call(self._make.index, self._token, 0, [])
+        keys, args = commit_call(self._make.index, self._token, 0, [], ())
         try:
             if self._settings.min_replicas:
-                reply, self._replicas = await run_replicated(
-                    self._client, APPLY, keys, args, self._settings.min_replicas
+                reply, self._replicas = await self._commands.run_replicated(
+                    APPLY, keys, args, self._settings.min_replicas
                 )
             else:
-                reply = await run(self._client, APPLY, keys, args)
+                reply = await self._commands.run(APPLY, keys, args)
         except (RedisError, RedisClusterException):
             reply = None
         if reply is None or is_stale(reply):
             raise CommitUnknownError(self._keys[0].decode(), self._attempt) from error
-        self._committed = int(read_answer(reply, self._make.namespace, []))
+        self._committed = read_answer(reply, self._make.namespace, [])
         if self._committed == 0:
             raise error

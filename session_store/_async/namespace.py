@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import EllipsisType
-from typing import Any, TypeVar, overload
+from typing import TypeVar, overload
 
-from session_store._async import cas, commands
-from session_store._async._flavour import ready
-from session_store._async.reads import AsyncReads
+from session_store._async import cas
 from session_store._async.snapshot import AsyncCasSnapshot
+from session_store._async.whole import AsyncWhole
 from session_store._core import scripts
 from session_store._core.commits import CasOps, is_stale, read_answer
-from session_store._core.names import base_pattern, is_slot, listed_keys
-from session_store._core.numbers import Duration, to_milliseconds
-from session_store._core.operations import Operation, apply_call
+from session_store._core.numbers import Duration
+from session_store._core.operations import Operation, single_call
 from session_store._core.replication import check_replicas
-from session_store._core.replies import checked
-from session_store._core.settings import Settings
 from session_store._core.tokens import give_back, take_writer
 from session_store.codecs import V
-from session_store.errors import CasContentionError
 
 R = TypeVar("R")
 
-_PURGE_ATTEMPTS = 16  # before a purge gives up on writers that add slots faster than it lists them
-_BATCH = 1000  # keys found by a scan that are dealt with together
 
-
-class AsyncNamespace(AsyncReads[V]):
+class AsyncNamespace(AsyncWhole[V]):
     """One session's slots: a cheap handle, made per request by `AsyncSessionStore.namespace`; making one does no I/O.
 
     A slot is a string, a hash or a counter, and comes into being by being written. Every write sets the slot's TTL, to
@@ -51,38 +43,25 @@ class AsyncNamespace(AsyncReads[V]):
     5
     """
 
-    __slots__ = ("_client", "_make", "_settings")
-
-    def __init__(self, client: Any, settings: Settings[V], name: str) -> None:
-        self._client = client
-        self._settings = settings
-        self._make = settings.operations(name)
+    __slots__ = ()
 
     def __repr__(self) -> str:
         name = self._settings.audit.shown(self.name)
         return f"{type(self).__name__}(prefix={self._settings.keyspace.prefix!r}, name={name!r})"
 
-    @property
-    def name(self) -> str:
-        """The namespace's name."""
-        return self._make.namespace
-
     def key(self, slot: str) -> str:
         """The full Redis key of a slot. No I/O."""
         return self._key(slot).decode()
 
-    async def _read(self, command: str, key: bytes, *args: bytes) -> Any:
-        return await commands.read(self._client, command, key, *args)
-
-    async def _apply(self, operation: Operation, min_replicas: int = 0) -> bytes:
+    async def _apply(self, operation: Operation, min_replicas: int = 0) -> int:
         replicas = None
         while True:
             writer = take_writer()
-            keys, args = apply_call(self._make.index, writer.new_token(), None, [operation])
+            keys, args = single_call(self._make.index, writer.new_token(), operation)
             if min_replicas:
-                reply, replicas = await commands.run_replicated(self._client, scripts.APPLY, keys, args, min_replicas)
+                reply, replicas = await self._commands.run_replicated(scripts.SINGLE, keys, args, min_replicas)
             else:
-                reply = await commands.run(self._client, scripts.APPLY, keys, args)
+                reply = await self._commands.run(scripts.SINGLE, keys, args)
             if not is_stale(reply):
                 break
         give_back(writer)
@@ -107,20 +86,20 @@ class AsyncNamespace(AsyncReads[V]):
         """Write a string slot. `nx`: only when there is no such slot; `xx`: only when there is one.
 
         Returns False when nx or xx forbade it, and then the slot stays as it is, its TTL too. One script call
-        (HMGET, TYPE, SET, TIME, HSET, PTTL), 1 round trip, O(length). A counter's slot takes the value, but `incr` goes on
-        above every id that it has given.
+        (HMGET, TYPE, SET, HSET, PTTL), 1 round trip, O(length). A counter's slot takes the value, but `incr` goes on above
+        every id that it has given.
         """
         if nx and xx:
             raise ValueError("nx and xx exclude each other")
         condition = "nx" if nx else "xx" if xx else ""
-        return await self._apply(self._make.set(slot, value, ttl, condition)) == b"1"
+        return await self._apply(self._make.set(slot, value, ttl, condition)) == 1
 
     async def delete(self, slot: str) -> bool:
         """Remove a slot, whatever it holds; a counter begins anew afterwards. Returns whether it existed.
 
-        One script call (HMGET, TYPE, DEL, TIME, HSET, HDEL, PTTL), 1 round trip, O(size).
+        One script call (HMGET, DEL, HSET, HDEL, PTTL), 1 round trip, O(size).
         """
-        return await self._apply(self._make.delete(slot)) == b"1"
+        return await self._apply(self._make.delete(slot)) == 1
 
     @overload
     async def hset(self, slot: str, field: str, value: V, *, ttl: Duration | None = None) -> int: ...
@@ -137,25 +116,25 @@ class AsyncNamespace(AsyncReads[V]):
     ) -> int:
         """Write one field of a hash slot, or all of a mapping. The TTL is the slot's. Returns how many are new.
 
-        One script call (HMGET, TYPE, HSET, PEXPIRE, TIME, HSET, PTTL), 1 round trip, O(fields).
+        One script call (HMGET, TYPE, HSET, PEXPIRE, HSET, PTTL), 1 round trip, O(fields).
         """
-        return int(await self._apply(self._make.hset(slot, field, value, mapping, ttl)))
+        return await self._apply(self._make.hset(slot, field, value, mapping, ttl))
 
     async def hdel(self, slot: str, *fields: str) -> int:
         """Remove fields of a hash slot; one without fields is gone. Returns how many were removed.
 
-        When none was, the slot stays as it is, its TTL too. One script call (HMGET, TYPE, HDEL, PEXPIRE, TIME, HSET,
-        PTTL), 1 round trip, O(fields).
+        When none was, the slot stays as it is, its TTL too. One script call (HMGET, TYPE, HDEL, PEXPIRE, HSET, PTTL),
+        1 round trip, O(fields).
         """
-        return int(await self._apply(self._make.hdel(slot, fields)))
+        return await self._apply(self._make.hdel(slot, fields))
 
     async def hincrby(self, slot: str, field: str, amount: int = 1) -> int:
         """Add to the integer in a field, 0 when there is none. Returns the sum.
 
         A field that holds no integer is a `WrongTypeError`; a sum beyond 64 bits is redis-py's `ResponseError`. One
-        script call (HMGET, TYPE, HGET, HINCRBY, PEXPIRE, HGET, TIME, HSET, PTTL), 1 round trip, O(1).
+        script call (HMGET, TYPE, HGET, HINCRBY, PEXPIRE, HGET, HSET, PTTL), 1 round trip, O(1).
         """
-        return int(await self._apply(self._make.hincrby(slot, field, amount)))
+        return await self._apply(self._make.hincrby(slot, field, amount))
 
     async def incr(self, slot: str, amount: int = 1) -> int:
         """Allocate the next id (or a block of `amount` ids, of which it returns the last); the first is 1.
@@ -164,101 +143,10 @@ class AsyncNamespace(AsyncReads[V]):
         evicted or deleted by another program: the index remembers it. (Were the index evicted as well, it would begin
         anew, as it does after `delete` and `purge`.) A slot that holds no integer is a `WrongTypeError`; passing 64
         bits is redis-py's `ResponseError`. Where the store has `min_replicas`, an id that too few have is lost with a
-        `ReplicationError`. One script call (HMGET, TYPE, GET, SET, INCRBY, GET, TIME, HSET, PTTL), with WAIT behind it
-        for `min_replicas`, 1 round trip, O(1).
+        `ReplicationError`. One script call (HMGET, TYPE, GET, SET, INCRBY, GET, HSET, PTTL), with WAIT behind it for
+        `min_replicas`, 1 round trip, O(1).
         """
-        return int(await self._apply(self._make.incr(slot, amount), self._settings.min_replicas))
-
-    async def _listed(self) -> list[bytes]:
-        """The keys that the index names; some may have expired."""
-        return listed_keys(self._make.base, await self._read("HKEYS", self._make.index))
-
-    async def slots(self) -> list[str]:
-        """The live slots, sorted. HKEYS of the index, then a pipeline of EXISTS: 2 round trips, O(slots)."""
-        keys = await self._listed()
-        if not keys:
-            return []
-        pipeline = self._client.pipeline(transaction=False)
-        for key in keys:
-            pipeline.execute_command("EXISTS", key)
-        live = checked(await pipeline.execute(raise_on_error=False))
-        skip = len(self._make.base.encode())
-        return sorted(key[skip:].decode() for key, lives in zip(keys, live, strict=True) if lives)
-
-    async def touch(self, *, ttl: Duration | None = None, scan: bool = False) -> int:
-        """Renew every slot: each then expires after `ttl`, the store's default when None. Returns how many live.
-
-        A slot whose expiry would move by less than a second is left as it is (a burst of page views must not make
-        writers lose). `scan`: first find the slots that the index does not name, because it was evicted or another
-        program wrote them, in steps of SCAN over the whole database, and name them again.
-
-        HKEYS of the index, then one script call (PTTL and PEXPIRE per slot): 2 round trips, O(slots), no scan unless
-        asked for. Logs `session-store: touch`.
-        """
-        ttl_ms = self._make.ttl_ms(ttl)
-        if scan:
-            async for found in self._found():
-                slots = [key for key in found if is_slot(self._make.base, key)]
-                await commands.run(self._client, scripts.TOUCH, (self._make.index, *slots), (ttl_ms, "name"))
-        keys = await self._listed()
-        count = 0
-        if keys:
-            count = await commands.run(self._client, scripts.TOUCH, (self._make.index, *keys), (ttl_ms, ""))
-        self._settings.audit.namespace_event("session-store: touch", self.name, count)
-        return count
-
-    async def purge(self, *, fence: Duration | None = None, scan: bool = False) -> int:
-        """Delete every slot, all in one step. Returns how many lived. Counters begin anew.
-
-        `fence`: seconds or timedelta, how long writes to the namespace are refused with `NamespacePurgedError`, so that
-        a request that began before cannot bring the session back; without it, a fence that stands goes on standing.
-        `scan`: also delete keys of the namespace that other programs wrote, in steps of SCAN over the whole database.
-
-        HKEYS of the index, then one script call (UNLINK): 2 round trips, O(slots), no scan; one more when another
-        writer adds a slot in between. With a fence that is once at most, for the fence stands from then on; without,
-        after 16 times, it is a `CasContentionError`. It may be sent again after a lost reply, and then counts what the
-        last one found. Where the store has `min_replicas`, a fence that too few have is
-        a `ReplicationError`. Logs `session-store: purge`.
-        """
-        fence_ms = 0 if fence is None else to_milliseconds(fence, "fence")
-        min_replicas = self._settings.min_replicas if fence_ms else 0
-        count, replicas = await self._purge_listed(fence_ms, min_replicas)
-        if scan:
-            async for found in self._found():
-                count += (await commands.run(self._client, scripts.PURGE, (self._make.index, *found), ("these", 0)))[1]
-        self._settings.audit.namespace_event("session-store: purge", self.name, count)
-        if min_replicas:
-            check_replicas(replicas, self._make.index, min_replicas)
-        return count
-
-    async def _purge_listed(self, fence_ms: int, min_replicas: int) -> tuple[int, object]:
-        """How many lived, and what WAIT said of the replicas."""
-        keys = await self._listed()
-        replicas = None
-        for _ in range(_PURGE_ATTEMPTS):
-            call = (self._client, scripts.PURGE, (self._make.index, *keys), ("all", fence_ms))
-            if min_replicas:
-                reply, replicas = await commands.run_replicated(*call, min_replicas)
-            else:
-                reply = await commands.run(*call)
-            if reply[0] == 0:
-                return reply[1], replicas
-            keys = listed_keys(self._make.base, reply[1:])
-        raise CasContentionError(self._make.index.decode(), _PURGE_ATTEMPTS)
-
-    async def _found(self) -> AsyncIterator[list[bytes]]:
-        """All keys of the namespace but the index, in batches, as a scan of the database finds them."""
-        base = self._make.base.encode()
-        found: list[bytes] = []
-        await ready(self._client)
-        async for key in commands.scan(self._client, base_pattern(self._make.base)):
-            if key.startswith(base) and key != self._make.index:
-                found.append(key)
-            if len(found) == _BATCH:
-                yield found
-                found = []
-        if found:
-            yield found
+        return await self._apply(self._make.incr(slot, amount), self._settings.min_replicas)
 
     async def with_cas(
         self,
@@ -279,11 +167,11 @@ class AsyncNamespace(AsyncReads[V]):
         applied twice, and returns what it should have returned.
 
         Raises `CasContentionError` when every attempt lost, `CommitUnknownError` when a reply was lost and the server
-        stays away, `ReplicationError` when it committed but fewer than `min_replicas` have it, `NestedCasError` inside a closure of the same namespace, `TypeError` for a closure of the wrong
-        flavour. 2 round trips an attempt (WATCH and a script; MULTI, a script, EXEC), on a connection of its own; a
-        large slot (see `CasSnapshot`) is read when asked for. Logs `session-store: cas-contention-retry`,
-        `cas-contention-exhausted`, `cas-commit-unknown`.
+        stays away, `ReplicationError` when it committed but fewer than `min_replicas` have it, `NestedCasError` inside a
+        closure of the same namespace, `TypeError` for a closure of the wrong flavour. 2 round trips an attempt (WATCH and
+        a script; MULTI, a script, EXEC), on a connection of its own; a large slot (see `CasSnapshot`) is read when asked
+        for. Logs `session-store: cas-contention-retry`, `cas-contention-exhausted`, `cas-commit-unknown`.
         """
         return await cas.AsyncCommit(
-            self._client, self._settings, self._make, slot=slot, fn=fn, max_retries=max_retries
+            self._commands, self._settings, self._make, slot=slot, fn=fn, max_retries=max_retries
         ).run()

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
-from typing import Any, Generic, TypeVar
+from collections.abc import Iterable
+from typing import Any, Generic
 
 from session_store._core.names import encode_field, slot_key
 from session_store._core.operations import Operations
+from session_store._core.values import decoded
 from session_store.codecs import V
-from session_store.errors import CodecError
-
-T = TypeVar("T")
 
 
 class AsyncReads(ABC, Generic[V]):
@@ -31,19 +29,11 @@ class AsyncReads(ABC, Generic[V]):
     def _key(self, slot: str) -> bytes:
         return slot_key(self._make.base, slot)
 
-    def _decoded(self, key: bytes, decode: Callable[..., T], *args: Any) -> T:
-        """What `decode` makes of a reply."""
-        try:
-            return decode(*args)
-        except ValueError:
-            pass  # raised anew below: this error may carry what was read
-        raise CodecError(key.decode())
-
     async def get(self, slot: str) -> V | None:
         """The value of a string slot, None when there is no such slot. GET, O(length)."""
         key = self._key(slot)
         value = await self._read("GET", key)
-        return None if value is None else self._decoded(key, self._make.values.decode, slot, None, value)
+        return None if value is None else decoded(key, self._make.values.decode, slot, None, value)
 
     async def exists(self, slot: str) -> bool:
         """Whether a slot lives, whatever it holds. EXISTS, O(1)."""
@@ -53,7 +43,7 @@ class AsyncReads(ABC, Generic[V]):
         """The value of one field of a hash slot, None when there is no such slot or field. HGET, O(1)."""
         key = self._key(slot)
         value = await self._read("HGET", key, encode_field(field))
-        return None if value is None else self._decoded(key, self._make.values.decode, slot, field, value)
+        return None if value is None else decoded(key, self._make.values.decode, slot, field, value)
 
     async def hmget(self, slot: str, fields: Iterable[str]) -> list[V | None]:
         """The values of some fields of a hash slot, in their order. HMGET, O(fields); nothing is sent for none."""
@@ -62,19 +52,19 @@ class AsyncReads(ABC, Generic[V]):
             raise TypeError("fields must be an iterable of field names, not one string")
         names = [encode_field(field) for field in fields]
         values = await self._read("HMGET", key, *names) if names else []
-        return self._decoded(key, self._make.values.decode_some, slot, names, values)
+        return decoded(key, self._make.values.decode_some, slot, names, values)
 
     async def hgetall(self, slot: str) -> dict[str, V]:
         """All fields of a hash slot and their values, empty when there is no such slot. HGETALL, O(fields)."""
         key = self._key(slot)
         fields: dict[bytes, bytes] = await self._read("HGETALL", key)
-        return self._decoded(key, self._make.values.decode_all, slot, fields)
+        return decoded(key, self._make.values.decode_all, slot, fields)
 
     async def hkeys(self, slot: str) -> list[str]:
         """The fields of a hash slot, in no order. HKEYS, O(fields)."""
         key = self._key(slot)
         fields: list[bytes] = await self._read("HKEYS", key)
-        return self._decoded(key, lambda: [field.decode() for field in fields])
+        return decoded(key, lambda: [field.decode() for field in fields])
 
     async def hlen(self, slot: str) -> int:
         """How many fields a hash slot has, 0 when there is no such slot. HLEN, O(1)."""

@@ -10,6 +10,7 @@ from session_store._async.reads import AsyncReads
 from session_store._core.commits import Ended
 from session_store._core.contents import Contents
 from session_store._core.operations import Operations
+from session_store._core.replies import read_reply
 from session_store.codecs import V
 
 
@@ -38,6 +39,4 @@ class AsyncCasSnapshot(Ended, AsyncReads[V]):
         (reply,) = await self._connection.exchange((command, key, *args))
         if isinstance(reply, Exception):
             raise_reply(reply, key, command)
-        if command == "HGETALL" and isinstance(reply, list):  # as RESP2 has it
-            return dict(zip(reply[::2], reply[1::2], strict=True))
-        return reply
+        return read_reply(command, reply)

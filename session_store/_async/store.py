@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any, Generic, overload
 
-from session_store._async import commands
 from session_store._async._flavour import check_client, ready
+from session_store._async.commands import AS_BYTES, AsyncCommands, scan
+from session_store._async.lane import PipeliningCommands
 from session_store._async.namespace import AsyncNamespace
 from session_store._core.arguments import kind_of
 from session_store._core.audit import Audit
-from session_store._core.names import INDEX, KeySpace, listed_keys
+from session_store._core.loading import load_call, loaded
+from session_store._core.names import INDEX, KeySpace, listed_keys, slot_key
 from session_store._core.numbers import Duration, to_milliseconds
 from session_store._core.policy import CasPolicy
 from session_store._core.replies import checked
+from session_store._core.scripts import LOAD
 from session_store._core.settings import Settings
 from session_store.codecs import Codec, PlacedCodec, TextCodec, V
 
@@ -36,6 +39,7 @@ class AsyncSessionStore(Generic[V]):
       `fingerprint` makes it; None shows the name.
     - `min_replicas`: how many replicas must have a commit, an id or a fence before it is acknowledged; where they have
       not within a second (or half of the client's `socket_timeout`, if shorter), it is a `ReplicationError`.
+    - `pipelining`: whether the calls of concurrent tasks travel together (see docs/guarantees.md); pipelining pays with two.
 
     Making one does no I/O. Raises `InvalidNameError`, `TypeError` and `ValueError` for bad arguments.
 
@@ -44,7 +48,7 @@ class AsyncSessionStore(Generic[V]):
     AsyncNamespace(prefix='shop', name='user-42')
     """
 
-    __slots__ = ("_client", "_settings")
+    __slots__ = ("_commands", "_settings")
 
     @overload
     def __init__(
@@ -58,6 +62,7 @@ class AsyncSessionStore(Generic[V]):
         hash_tags: bool | None = None,
         log_name: Callable[[str], str] | None = None,
         min_replicas: int = 0,
+        pipelining: bool = True,
     ) -> None: ...
     @overload
     def __init__(
@@ -72,6 +77,7 @@ class AsyncSessionStore(Generic[V]):
         hash_tags: bool | None = None,
         log_name: Callable[[str], str] | None = None,
         min_replicas: int = 0,
+        pipelining: bool = True,
     ) -> None: ...
     def __init__(
         self,
@@ -85,12 +91,13 @@ class AsyncSessionStore(Generic[V]):
         hash_tags: bool | None = None,
         log_name: Callable[[str], str] | None = None,
         min_replicas: int = 0,
+        pipelining: bool = True,
     ) -> None:
         on_cluster = check_client(client)
         if hash_tags not in (None, False, True):
             raise TypeError(f"hash_tags must be None, True or False, got {kind_of(hash_tags)}")
         keyspace = KeySpace(prefix, hash_tags=on_cluster if hash_tags is None else bool(hash_tags))
-        self._client = client
+        self._commands = PipeliningCommands(client) if pipelining else AsyncCommands(client)
         self._settings: Settings[V] = Settings(
             keyspace=keyspace,
             default_ttl_ms=to_milliseconds(default_ttl, "default_ttl"),
@@ -109,7 +116,23 @@ class AsyncSessionStore(Generic[V]):
 
         `name`: 1 to 512 bytes of UTF-8 without colons, braces, whitespace and control characters.
         """
-        return AsyncNamespace(self._client, self._settings, name)
+        return AsyncNamespace(self._commands, self._settings, name)
+
+    async def load_many(self, namespaces: Iterable[str], slot: str) -> dict[str, V | dict[str, V]]:
+        """Read the same slot of many namespaces, to show a list of sessions, say; each as it is at one moment.
+
+        `namespaces`: their names. Returns what the slot holds in each, a value or a dict of fields, by name; a namespace
+        where it does not live is not in it. One script call per namespace (TYPE, and GET or HGETALL), in one pipeline:
+        1 round trip, on a cluster one to each primary. O(content), writes nothing.
+        """
+        if isinstance(namespaces, (str, bytes)):
+            raise TypeError("namespaces must be an iterable of names, not one string")
+        makes = [self._settings.operations(name) for name in dict.fromkeys(namespaces)]
+        keys = [slot_key(make.base, slot) for make in makes]
+        calls = [load_call(make.index, [key], whole=False) for make, key in zip(makes, keys, strict=True)]
+        replies = await self._commands.run_each(LOAD, calls)
+        found = (loaded(*each) for each in zip(makes, ([key] for key in keys), replies, strict=True))
+        return {make.namespace: each[slot] for make, each in zip(makes, found, strict=True) if each}
 
     async def namespaces(self) -> AsyncIterator[str]:
         """Iterate over the names of the namespaces that have a live slot. For administration: it scans the database.
@@ -118,8 +141,8 @@ class AsyncSessionStore(Generic[V]):
         namespaces. Guarantees are SCAN's: what lives throughout is named, and may be named twice.
         """
         names: list[str] = []
-        await ready(self._client)
-        async for key in commands.scan(self._client, self._settings.keyspace.index_pattern()):
+        await ready(self._commands.client)
+        async for key in scan(self._commands.client, self._settings.keyspace.index_pattern()):
             name = self._settings.keyspace.namespace_of_index(key)
             if name is not None:
                 names.append(name)
@@ -134,9 +157,9 @@ class AsyncSessionStore(Generic[V]):
         if not names:
             return []
         bases = [self._settings.keyspace.base(name) for name in names]
-        pipeline = self._client.pipeline(transaction=False)
+        pipeline = self._commands.client.pipeline(transaction=False)
         for base in bases:
-            pipeline.execute_command("HKEYS", base.encode() + INDEX, **commands.AS_BYTES)
+            pipeline.execute_command("HKEYS", base.encode() + INDEX, **AS_BYTES)
         replies = await pipeline.execute(raise_on_error=False)  # another program's key may only look like an index
         listed = {
             name: listed_keys(base, fields)

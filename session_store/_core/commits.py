@@ -87,7 +87,9 @@ class Beginning:
     def __init__(self, reply: list[Any], keys: Sequence[bytes]) -> None:
         self.fenced = bool(reply[0])
         self.committed = None if reply[1] is None else int(reply[1])
-        self.contents = dict(zip(keys, map(Contents.from_reply, reply[2:]), strict=True))
+        self.contents: dict[bytes, Contents | None] | None = None  # it is the turn of another
+        if len(reply) > 2:
+            self.contents = dict(zip(keys, map(Contents.from_reply, reply[2:]), strict=True))
 
 
 def end(*given: Ended) -> None:
@@ -101,20 +103,19 @@ def recorded(ops: CasOps[Any]) -> list[Operation]:
     return ops._operations  # noqa: SLF001  # closures see no method for it
 
 
-def is_stale(reply: list[Any]) -> bool:
-    """Whether the apply script refused the token: another process is the same writer."""
-    return bool(reply[0] == 4)
+def is_stale(reply: Any) -> bool:
+    """Whether a script refused the token: another process is the same writer."""
+    return isinstance(reply, list) and reply[0] == 4
 
 
-def read_answer(reply: list[Any], namespace: str, operations: Sequence[Operation]) -> bytes:
-    """The answer in any other reply of the apply script, or the error that it stands for."""
+def read_answer(reply: Any, namespace: str, operations: Sequence[Operation]) -> int:
+    """The answer in any other reply of a script that writes, or the error that it stands for."""
+    if not isinstance(reply, list):
+        return int(reply)
     if reply[0] == 1:
         raise NamespacePurgedError(namespace)
-    if reply[0] == 2:
-        operation = operations[reply[1] - 1]
-        raise WrongTypeError(operation.key.decode(), operation.verb)
-    answer: bytes = reply[1]
-    return answer
+    operation = operations[reply[1] - 1]
+    raise WrongTypeError(operation.key.decode(), operation.verb)
 
 
 def watched_slots(slot: str | Sequence[str]) -> tuple[str, ...]:

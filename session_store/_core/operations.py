@@ -8,12 +8,13 @@ from typing import Generic, NamedTuple
 
 from session_store._core.names import INDEX, KeySpace, encode_field, slot_key
 from session_store._core.numbers import Duration, amount_and_limit, to_milliseconds
+from session_store._core.tokens import Token
 from session_store._core.values import values_of
 from session_store.codecs import Codec, PlacedCodec, V
 
 
 class Operation(NamedTuple):
-    """One mutation of one slot. Verbs and arguments are those of `apply.lua`."""
+    """One mutation of one slot. Verbs and arguments are those of `single.lua`."""
 
     verb: str
     key: bytes
@@ -24,15 +25,24 @@ class Operation(NamedTuple):
         return f"Operation(verb={self.verb!r}, ...)"  # keys and values are nobody's business
 
 
-def apply_call(
-    index: bytes, token: bytes, attempt: int | None, operations: list[Operation]
-) -> tuple[tuple[bytes, ...], tuple[object, ...]]:
-    """KEYS and ARGV of a call of the apply script. `attempt` is None for a single call."""
+Call = tuple[tuple[bytes, ...], tuple[object, ...]]  # KEYS and ARGV of a script
+
+
+def single_call(index: bytes, token: Token, operation: Operation) -> Call:
+    """A call of `single.lua`."""
+    verb, key, ttl_ms, args = operation
+    return (index, key), (*token, verb, ttl_ms, *args)
+
+
+def commit_call(
+    index: bytes, token: Token, attempt: int, operations: list[Operation], turns: tuple[bytes, ...]
+) -> Call:
+    """A call of `apply.lua`. `turns`: the keys of those to give back."""
     numbers: dict[bytes, int] = {}
-    args: list[object] = [token, b"" if attempt is None else attempt]
+    args: list[object] = [*token, attempt, len(turns)]
     for verb, key, ttl_ms, op_args in operations:
         args += (verb, numbers.setdefault(key, len(numbers) + 2), ttl_ms, len(op_args), *op_args)
-    return (index, *numbers), tuple(args)
+    return (index, *numbers, *turns), tuple(args)
 
 
 class Operations(Generic[V]):

@@ -9,12 +9,12 @@ _FOLDER = Path(__file__).parent.parent / "lua"
 
 
 class Script:
-    """A script's source and digest. The body is `lua/<name>.lua`."""
+    """A script's source and digest. It is made of `lua/<part>.lua`, in this order."""
 
     __slots__ = ("digest", "source")
 
-    def __init__(self, name: str) -> None:
-        self.source = b"\n".join((_FOLDER / f"{part}.lua").read_bytes() for part in ("prelude", name))
+    def __init__(self, *parts: str) -> None:
+        self.source = b"\n".join((_FOLDER / f"{part}.lua").read_bytes() for part in parts)
         # The protocol names scripts by SHA-1; nothing rests on its strength.
         self.digest = hashlib.sha1(self.source, usedforsecurity=False).hexdigest().encode()
 
@@ -31,4 +31,7 @@ class Script:
         return ("SCRIPT", "LOAD", self.source)
 
 
-APPLY, BEGIN, PURGE, TOUCH = (Script(name) for name in ("apply", "begin", "purge", "touch"))
+SINGLE, APPLY, BEGIN = (Script("prelude", "tokens", body) for body in ("single", "apply", "begin"))
+PURGE, LOAD = (Script("prelude", "listing", body) for body in ("purge", "load"))
+TOUCH = Script("prelude", "touch")
+LEAVE = Script("leave")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic
 
 from session_store._core.arguments import has_methods, kind_of
 from session_store._core.audit import Audit
+from session_store._core.lines import Lines
 from session_store._core.names import KeySpace
 from session_store._core.numbers import check_count
 from session_store._core.operations import Operations
@@ -24,6 +25,7 @@ class Settings(Generic[V]):
     cas_policy: CasPolicy
     audit: Audit
     min_replicas: int
+    lines: Lines = field(init=False)
 
     def __post_init__(self) -> None:
         if isinstance(self.codec, type) or not (
@@ -33,6 +35,7 @@ class Settings(Generic[V]):
         check_count(self.min_replicas, "min_replicas")
         if not isinstance(self.cas_policy, CasPolicy):
             raise TypeError(f"cas_policy must be a CasPolicy, got {kind_of(self.cas_policy)}")
+        object.__setattr__(self, "lines", Lines(self.cas_policy.turn_lease))
 
     def operations(self, namespace: str) -> Operations[V]:
         """Makes the operations of a namespace; checks its name."""

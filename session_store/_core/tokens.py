@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 from binascii import b2a_base64
+from typing import NamedTuple
 
 _MOST_CALLS = 0xFFFF_FFFF  # what the eight digits of a number can hold
 
@@ -21,19 +22,26 @@ def _random() -> bytes:
     return b2a_base64(os.urandom(6), newline=False)
 
 
+class Token(NamedTuple):
+    """What a call is recognised by, in the form that the scripts' prelude describes."""
+
+    writer: bytes
+    call: bytes
+
+
 class Writer:
     """Somebody who has at most one call under way."""
 
-    __slots__ = ("calls", "name")
+    __slots__ = ("calls", "field")
 
     def __init__(self) -> None:
-        self.name = _random()
+        self.field = b"~" + _random()
         self.calls = 0
 
-    def new_token(self) -> bytes:
-        """The token of the next call, in the form that the scripts' prelude describes."""
+    def new_token(self) -> Token:
+        """The token of the next call."""
         self.calls += 1
-        return b"%b.%08x%b" % (self.name, self.calls, _random())
+        return Token(self.field, b"%08x%b" % (self.calls, _random()))
 
 
 _idle: list[Writer] = []

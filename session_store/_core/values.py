@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Generic, cast
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Generic, TypeVar, cast
 
 from session_store._core.names import encode_field
 from session_store.codecs import Codec, Place, PlacedCodec, V
+from session_store.errors import CodecError
+
+T = TypeVar("T")
 
 
 class Values(Generic[V]):
@@ -77,6 +80,15 @@ class PlacedValues(Values[V]):
 
     def decode_all(self, slot: str, fields: Mapping[bytes, bytes]) -> dict[str, V]:
         return {name.decode(): self._at(slot, name.decode()).decode(value) for name, value in fields.items()}
+
+
+def decoded(key: bytes, decode: Callable[..., T], *args: Any) -> T:
+    """What `decode` makes of what a key held."""
+    try:
+        return decode(*args)
+    except ValueError:
+        pass  # raised anew below: this error may carry what was read
+    raise CodecError(key.decode())
 
 
 def values_of(codec: Codec[V] | PlacedCodec[V], prefix: str, namespace: str) -> Values[V]:

@@ -11,11 +11,37 @@ from typing import Any
 
 import redis
 
+from session_store._core.wrapping import unwrapped
+
 Cluster = redis.RedisCluster
 _PIPELINES = (redis.client.Pipeline, redis.cluster.ClusterPipeline)
+_EXECUTE = unwrapped(redis.Redis.execute_command)
 Lock = threading.Lock
 _NOT_PLAIN = inspect.CO_COROUTINE | inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
 sleep = time.sleep
+
+
+class Waiter:
+    """A place in a line (see `Lines`)."""
+
+    __slots__ = ("_lock",)
+
+    def __init__(self) -> None:
+        self._lock: threading.Lock | None = None
+
+    def prepare(self) -> None:
+        self._lock = threading.Lock()
+        self._lock.acquire()
+
+    def wait(self, seconds: float) -> None:
+        """Waits until it is woken, for so long at most."""
+        if self._lock is not None:
+            self._lock.acquire(timeout=min(seconds, threading.TIMEOUT_MAX))
+
+    def wake(self) -> bool:
+        if self._lock is not None:
+            self._lock.release()
+        return True
 
 
 def to_the_end(step: Callable[[], None]) -> None:
@@ -52,6 +78,18 @@ def check_client(client: object) -> bool:
     raise TypeError(
         "client must be a redis.Redis (also a Sentinel master), a redis.RedisCluster or an InMemoryClient, "
         f"got {type(client).__name__}"
+    )
+
+
+def is_plain(client: Any) -> bool:
+    """Whether a client does with a command what redis-py's own does, without a cache and to any of its connections.
+
+    Others are called: somebody wants to know of every command, to trace it for example, or to do it differently.
+    """
+    return (
+        getattr(client.execute_command, "__func__", None) is _EXECUTE
+        and client.connection is None
+        and getattr(client.connection_pool, "cache", None) is None
     )
 
 

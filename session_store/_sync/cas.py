@@ -7,13 +7,14 @@ from collections.abc import Callable, Sequence
 from enum import Enum, auto
 from typing import Any, Generic, TypeVar
 
-from redis.exceptions import NoScriptError, RedisClusterException, RedisError
+from redis.exceptions import NoScriptError, RedisClusterException, RedisError, TryAgainError
 
 from session_store._sync._flavour import check_closure, check_result, sleep
-from session_store._sync.commands import run, run_replicated
+from session_store._sync.commands import Commands
 from session_store._sync.connection import NO_ANSWER, PinnedConnection, typed
 from session_store._sync.routing import ASTRAY, Route
 from session_store._sync.snapshot import CasSnapshot
+from session_store._sync.turns import IGNORE, Turns
 from session_store._core.commits import (
     MOST_BYTES,
     Beginning,
@@ -24,10 +25,11 @@ from session_store._core.commits import (
     recorded,
     watched_slots,
 )
-from session_store._core.names import slot_key
+from session_store._core.contents import Contents
+from session_store._core.names import slot_key, turn_key
 from session_store._core.nesting import closure_of, refuse_nesting
 from session_store._core.numbers import check_count
-from session_store._core.operations import Operation, Operations, apply_call
+from session_store._core.operations import Operation, Operations, commit_call
 from session_store._core.replication import check_replicas, wait_command
 from session_store._core.replies import checked
 from session_store._core.scripts import APPLY, BEGIN
@@ -44,6 +46,7 @@ class _Outcome(Enum):
     LOST = auto()  # a watched slot was changed
     UNANSWERED = auto()  # the connection broke
     UNTRIED = auto()  # it was the wrong server, or one that has forgotten the script or knows the writer as another's
+    NOT_IN_TURN = auto()  # it is the turn of another
 
 
 class Commit(Generic[R, V]):
@@ -56,7 +59,7 @@ class Commit(Generic[R, V]):
 
     def __init__(
         self,
-        client: Any,
+        commands: Commands,
         settings: Settings[V],
         make: Operations[V],
         *,
@@ -65,7 +68,8 @@ class Commit(Generic[R, V]):
         max_retries: int | None,
     ) -> None:
         check_closure(fn)
-        self._client = client
+        self._commands = commands
+        self._client = commands.client
         self._settings = settings
         self._make = make
         self._fn = fn
@@ -73,8 +77,11 @@ class Commit(Generic[R, V]):
         self._most_attempts = retries + 1
         slots = watched_slots(slot)
         self._keys = tuple(dict.fromkeys(slot_key(make.base, name) for name in slots))
+        slots = tuple(dict.fromkeys(slots))
+        self._turn_keys = tuple(turn_key(make.base, name) for name in slots)
+        self._turns = Turns(settings.lines, settings.cas_policy, self._keys)
         self._first_slot = slots[0]
-        refuse_nesting(client, make.base, make.namespace)
+        refuse_nesting(self._client, make.base, make.namespace)
         self._writer = take_writer()
         self._token = self._writer.new_token()
         self._attempt = 0
@@ -83,19 +90,23 @@ class Commit(Generic[R, V]):
         self._unanswered: Exception | None = None  # why the latest attempt had no answer
         self._at_stake = False  # a commit was sent, and may have been applied or may still be
         self._by_source = False  # the server has forgotten the script in the middle of an attempt
-        self._route = Route(client, make.index)
+        self._route = Route(self._client, make.index)
         self._replicas: object = None  # what WAIT said of the commit
 
     def run(self) -> R:
         """The result of the attempt that committed."""
         try:
+            self._turns.line_up()
             self._attempts()
         except Exception as error:
-            if self._at_stake:
-                self._settle(error)
-            else:
+            if not self._at_stake:
+                self._turns.give_back(self._commands, self._turn_keys, self._token.call)
                 give_back(self._writer)
                 raise
+            self._settle(error)
+        finally:
+            self._turns.step_out()
+        self._turns.give_back(self._commands, self._turn_keys, self._token.call)
         give_back(self._writer)
         if self._replicas is not None:
             check_replicas(self._replicas, self._keys[0], self._settings.min_replicas)
@@ -107,13 +118,17 @@ class Commit(Generic[R, V]):
             outcome = self._try()
             if outcome is _Outcome.COMMITTED:
                 return
-            if outcome is _Outcome.UNTRIED:
+            if outcome is _Outcome.NOT_IN_TURN:
+                self._turns.wait()
+            if outcome in (_Outcome.UNTRIED, _Outcome.NOT_IN_TURN):
                 self._attempt -= 1
                 continue
             if self._attempt == self._most_attempts:
                 self._give_up(outcome)
             if outcome is _Outcome.LOST:
                 self._log("session-store: cas-contention-retry", attempt=self._attempt)
+                if self._turns.want():
+                    continue
             delay = self._settings.cas_policy.delay(self._attempt)
             if delay:  # a sleep of no time takes some
                 sleep(delay)
@@ -132,7 +147,7 @@ class Commit(Generic[R, V]):
             connection, beginning = self._reach()
         except ASTRAY as error:
             if not (self._at_stake and isinstance(error, NO_ANSWER)):
-                self._route.turn(error)
+                self._redirect(error)
                 return _Outcome.UNTRIED
             self._unanswered = error
             outcome = _Outcome.UNANSWERED
@@ -141,6 +156,10 @@ class Commit(Generic[R, V]):
         if outcome is _Outcome.UNANSWERED:
             self._route.turn_if_possible()
         return outcome
+
+    def _redirect(self, error: Exception) -> None:
+        if not (isinstance(error, TryAgainError) and self._turns.forgo()):
+            self._route.turn(error)
 
     def _reach(self) -> tuple[PinnedConnection, Beginning]:
         connection = self._route.take()
@@ -151,7 +170,9 @@ class Commit(Generic[R, V]):
             raise
 
     def _begin(self, connection: PinnedConnection) -> Beginning:
-        keys, args = (self._make.index, *self._keys), (self._token, MOST_BYTES)
+        turn_keys = () if self._turns.mode == IGNORE else self._turn_keys
+        keys = (self._make.index, *self._keys, *turn_keys)
+        args = (*self._token, MOST_BYTES, self._turns.mode, len(turn_keys))
         watch = ("WATCH", *self._keys)
         replies = connection.begin(watch, BEGIN.by_digest(keys, args))
         if isinstance(replies[-1], NoScriptError):
@@ -165,7 +186,10 @@ class Commit(Generic[R, V]):
         try:
             if beginning.committed is not None or beginning.fenced:
                 return self._conclude(connection, beginning)
-            operations = self._call_closure(connection, beginning)
+            if beginning.contents is None:
+                connection.unwatch()
+                return _Outcome.NOT_IN_TURN
+            operations = self._call_closure(connection, beginning.contents)
             if connection.refusal is None:
                 return self._commit(connection, operations)
         except Exception:
@@ -173,7 +197,7 @@ class Commit(Generic[R, V]):
                 raise
         finally:
             connection.give_back()
-        self._route.turn(connection.refusal)
+        self._redirect(connection.refusal)
         return _Outcome.UNTRIED
 
     def _conclude(self, connection: PinnedConnection, beginning: Beginning) -> _Outcome:
@@ -186,8 +210,10 @@ class Commit(Generic[R, V]):
         self._committed = beginning.committed
         return _Outcome.COMMITTED
 
-    def _call_closure(self, connection: PinnedConnection, beginning: Beginning) -> list[Operation]:
-        snap = CasSnapshot(connection, self._make, beginning.contents)
+    def _call_closure(
+        self, connection: PinnedConnection, contents: dict[bytes, Contents | None]
+    ) -> list[Operation]:
+        snap = CasSnapshot(connection, self._make, contents)
         ops = CasOps(self._make)
         try:
             with closure_of(self._client, self._make.base):
@@ -205,7 +231,8 @@ class Commit(Generic[R, V]):
         script, wait = [], []
         was_at_stake = self._at_stake
         if operations:
-            keys, args = apply_call(self._make.index, self._token, self._attempt, operations)
+            turns = self._turn_keys if self._turns.held else ()
+            keys, args = commit_call(self._make.index, self._token, self._attempt, operations, turns)
             script.append(APPLY.by_source(keys, args) if self._by_source else APPLY.by_digest(keys, args))
             if self._settings.min_replicas:
                 wait.append(wait_command(self._settings.min_replicas, connection.socket_timeout))
@@ -238,7 +265,8 @@ class Commit(Generic[R, V]):
                 raise typed(reply)
             if is_stale(reply):
                 return self._begin_anew()
-            self._committed = int(read_answer(reply, self._make.namespace, operations))
+            self._committed = read_answer(reply, self._make.namespace, operations)
+            self._turns.given_back()
         return _Outcome.COMMITTED
 
     def _begin_anew(self) -> _Outcome:
@@ -251,18 +279,18 @@ class Commit(Generic[R, V]):
 
     def _settle(self, error: Exception) -> None:
         """Finds out whether the commit that had no answer happened, and sees to it that it will not if it did not."""
-        keys, args = apply_call(self._make.index, self._token, 0, [])
+        keys, args = commit_call(self._make.index, self._token, 0, [], ())
         try:
             if self._settings.min_replicas:
-                reply, self._replicas = run_replicated(
-                    self._client, APPLY, keys, args, self._settings.min_replicas
+                reply, self._replicas = self._commands.run_replicated(
+                    APPLY, keys, args, self._settings.min_replicas
                 )
             else:
-                reply = run(self._client, APPLY, keys, args)
+                reply = self._commands.run(APPLY, keys, args)
         except (RedisError, RedisClusterException):
             reply = None
         if reply is None or is_stale(reply):
             raise CommitUnknownError(self._keys[0].decode(), self._attempt) from error
-        self._committed = int(read_answer(reply, self._make.namespace, []))
+        self._committed = read_answer(reply, self._make.namespace, [])
         if self._committed == 0:
             raise error

@@ -11,6 +11,7 @@ from session_store._sync.reads import Reads
 from session_store._core.commits import Ended
 from session_store._core.contents import Contents
 from session_store._core.operations import Operations
+from session_store._core.replies import read_reply
 from session_store.codecs import V
 
 
@@ -39,6 +40,4 @@ class CasSnapshot(Ended, Reads[V]):
         (reply,) = self._connection.exchange((command, key, *args))
         if isinstance(reply, Exception):
             raise_reply(reply, key, command)
-        if command == "HGETALL" and isinstance(reply, list):  # as RESP2 has it
-            return dict(zip(reply[::2], reply[1::2], strict=True))
-        return reply
+        return read_reply(command, reply)

@@ -17,20 +17,13 @@ local function fence_ends()
 end
 
 if ALL then
-  local given, slots, missing = {}, {3}, false
-  for number = 2, #KEYS do given[sub(KEYS[number], SLOT_BEGINS)] = true end
-  for _, slot in ipairs(call('HKEYS', INDEX)) do
-    if sub(slot, 1, 1) ~= '~' then
-      slots[#slots + 1] = slot
-      missing = missing or not given[slot]
-    end
-  end
-  if missing then
+  local listed = listed_slots()
+  if listed then
     if FENCE > 0 then
       call('PEXPIRE', INDEX, math.max(FENCE, call('PTTL', INDEX)))   -- first: it is not refused where memory is full
       call('HSET', INDEX, '~fence', string.format('%.0f', fence_ends()))
     end
-    return slots
+    return listed
   end
 end
 

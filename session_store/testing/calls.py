@@ -137,6 +137,7 @@ def _any_call(
         _call("touch", options=st.just({"scan": True}), ttl=ttl),
         _call("purge", scan=st.booleans()),
         _call("slots"),
+        _call("load", more_args=st.lists(slot, max_size=3)),
     )
 
 

@@ -74,6 +74,10 @@ class InMemoryServer(FakeServer):
         """The server's time, in seconds since the epoch, when it is `now` elsewhere."""
         return now + self.ahead
 
+    def given(self, script: bytes, keys_and_args: tuple[bytes, ...]) -> tuple[bytes, ...]:
+        """What a script is given of what it was sent: all of it."""
+        return keys_and_args
+
     @property
     def _lua_runtime(self) -> _Lua:  # fakeredis sets it when the first script runs, and runs every script by it
         return self._lua
@@ -128,6 +132,10 @@ class _ServerRules:
     def time(self) -> list[bytes]:
         seconds, microseconds = divmod(round(self._db.time * 1_000_000), 1_000_000)  # type: ignore[attr-defined]  # the socket's
         return [b"%d" % seconds, b"%d" % microseconds]
+
+    def eval(self, script: bytes, numkeys: int, *keys_and_args: bytes) -> Any:
+        given = self._server.given(script, keys_and_args)  # type: ignore[attr-defined]  # the socket's
+        return super().eval(script, numkeys, *given)  # type: ignore[misc]  # the socket's
 
     def _name_to_func(self, name: str) -> Any:
         return (self._wait, _WAIT) if name == "wait" else super()._name_to_func(name)  # type: ignore[misc]  # the socket's

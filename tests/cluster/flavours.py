@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from typing import Any
 
@@ -13,13 +13,12 @@ import redis
 import redis.asyncio
 import redis.asyncio.sentinel
 import redis.sentinel
+from support.closures import Steps, in_flavour, stepping
 
 from session_store import AsyncSessionStore, SessionStore
 
 TTL = 600  # seconds; nothing here lasts so long
 PATIENCE = 60  # seconds; only a call that hangs takes so long
-
-Steps = Generator[tuple[str, ...], Any, Any]
 
 
 class Calls:
@@ -41,39 +40,9 @@ class Calls:
         return f"{self.key('x').removesuffix('x')}~index"
 
     def cas(self, slots: Any, fn: Callable[[Any], Steps], **options: Any) -> Any:
-        """`with_cas`. The closure is a generator: it is given `ops`, and what it yields is asked of `snap`.
-
-        It is given the answer, or redis-py's error is raised in it.
-        """
-
-        def closure(snap: Any, ops: Any) -> Any:
-            steps, answer = fn(ops), None
-            go_on: Any = steps.send
-            while True:
-                try:
-                    method, *args = go_on(answer)
-                except StopIteration as end:
-                    return end.value
-                try:
-                    go_on, answer = steps.send, getattr(snap, method)(*args)
-                except redis.RedisError as error:
-                    go_on, answer = steps.throw, error
-
-        async def async_closure(snap: Any, ops: Any) -> Any:
-            steps, answer = fn(ops), None
-            go_on: Any = steps.send
-            while True:
-                try:
-                    method, *args = go_on(answer)
-                except StopIteration as end:
-                    return end.value
-                try:
-                    go_on, answer = steps.send, await getattr(snap, method)(*args)
-                except redis.RedisError as error:
-                    go_on, answer = steps.throw, error
-
-        chosen = async_closure if self._flavour.is_async else closure
-        return self._flavour.wait(self._namespace.with_cas(slots, chosen, **options))
+        """`with_cas`, with a closure made of a generator; see `stepping`."""
+        closure = in_flavour(stepping(fn), is_async=self._flavour.is_async)
+        return self._flavour.wait(self._namespace.with_cas(slots, closure, **options))
 
 
 async def _close(client: Any) -> None:

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from cluster.flavours import Flavour, Steps
+from cluster.flavours import Flavour
 from cluster.writers import Session, Writers, total_verdict
+from support.closures import Steps
 from support.deployments import Cluster
 
 from session_store import ReplicationError

@@ -7,7 +7,8 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
-from cluster.flavours import Calls, Flavour, Steps
+from cluster.flavours import Calls, Flavour
+from support.closures import Steps
 from support.deployments import Cluster
 from support.nodes import Node
 from support.proxy import Proxy

@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 import redis
-from cluster.flavours import Calls, Flavour, Steps
+from cluster.flavours import Calls, Flavour
+from support.closures import Steps
 from support.deployments import Cluster, Migration
 from support.nodes import wait_until
 

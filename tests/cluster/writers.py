@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import redis
-from cluster.flavours import PATIENCE, Calls, Steps
+from cluster.flavours import PATIENCE, Calls
 from cluster.ledger import Found, Ledger, Verdict, judge
 from redis.exceptions import RedisClusterException
+from support.closures import Steps
 from support.nodes import Node
 
 from session_store import CommitUnknownError, ReplicationError, SessionStoreError

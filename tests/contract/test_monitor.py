@@ -11,6 +11,7 @@ import redis
 from support.servers import Server
 
 from session_store import AsyncNamespace, Namespace, SessionStore
+from session_store._core import tokens
 
 CALLS: dict[str, Callable[[Namespace], Any]] = {
     "set": lambda ns: ns.set("s", "1"),
@@ -79,6 +80,38 @@ def test_a_write_is_the_script_call_that_its_docstring_names(observed: Any, meth
     commands = observed(CALLS[method])
     assert [name for name, in_script in commands if not in_script] == ["EVALSHA"]
     assert [name for name, in_script in commands if in_script] == re.split(r",\s+", documented[1])
+
+
+def test_an_index_stays_packed(server: Server, ns: Namespace, prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With three writers, five slots and the longest answers there are; else it would take several times the memory."""
+    ns.purge()
+    writers = [tokens.Writer() for _ in range(3)]
+    for writer in writers:
+        monkeypatch.setattr(tokens, "_idle", [writer])
+        ns.incr("id", 2**61)
+        ns.hincrby("sums", "f", -(2**61))
+        for slot in ("basket", "form", "last-visit"):
+            ns.hset(slot, "f", "1")
+        with pytest.raises(redis.ResponseError, match="overflow"):
+            ns.incr("id", 2**63 - 1)
+    with redis.Redis(port=server.port) as client:
+        index = f"{prefix}:u:~index"
+        assert set(client.hkeys(index)) >= {writer.field for writer in writers}
+        assert client.hlen(index) == 1 + 3 + 5
+        assert client.object("encoding", index) in (b"listpack", b"ziplist")
+
+
+def test_thousands_of_slots_can_be_watched(ns: Namespace) -> None:
+    """More than a script can give to one command; also by an attempt that takes their turns."""
+    slots = [f"slot-{number}" for number in range(9_000)]
+
+    def change(snap: Any, ops: Any) -> None:
+        if not snap.exists(slots[-1]):
+            ns.set(slots[-1], "1")
+        ops.set(slots[0], "1")
+
+    ns.with_cas(slots, change)
+    assert set(ns.slots()) >= {slots[0], slots[-1]}
 
 
 @pytest.mark.parametrize("method", READS)

@@ -189,6 +189,40 @@ def test_interruption_at_every_step(
     assert step >= 9  # three writes and six replies have been interrupted
 
 
+@pytest.mark.parametrize("connection_class", [InterruptibleConnection, InterruptedLate], ids=["before", "after"])
+@pytest.mark.parametrize(
+    ("call", "outcome", "steps"),
+    [
+        (lambda ns: ns.get("a"), "the value of a", 2),
+        (lambda ns: ns.set("a", "the value of a"), True, 2),
+        (lambda ns: ns.hset("hash", mapping={"f": "1", "g": "2"}), 0, 2),
+        (lambda ns: ns.touch(ttl=900), 4, 4),
+    ],
+    ids=["get", "set", "hset", "touch"],
+)
+def test_interruption_of_single_calls(
+    make_client: Callable[..., redis.Redis],
+    prefix: str,
+    rival: redis.Redis,
+    call: Callable[[Namespace[str]], object],
+    outcome: object,
+    steps: int,
+    connection_class: type[InterruptibleConnection],
+) -> None:
+    """The same for calls that make no attempts: what was on its way is never the answer to another call."""
+    client = make_client(connection_class=connection_class)
+    ns = fill(client, prefix)
+    ns.hset("hash", mapping={"f": "1", "g": "2"})
+    ns.touch()
+    for step in range(steps):
+        connection_class.countdown = step
+        with pytest.raises(Interruption):
+            call(ns)
+        connection_class.countdown = None
+        check_whole(ns, client, rival)
+    assert call(ns) == outcome
+
+
 @pytest.mark.parametrize("error", [None, ValueError, Interruption], ids=["commits", "raises", "interrupted"])
 def test_threads_that_a_closure_leaves_behind(
     ns: Namespace[str], client: redis.Redis, rival: redis.Redis, error: type[BaseException] | None

@@ -25,6 +25,7 @@ from session_store import (
     AsyncInMemoryClient,
     AsyncNamespace,
     AsyncSessionStore,
+    CasPolicy,
     InMemoryClient,
     Namespace,
     SessionStore,
@@ -34,27 +35,29 @@ WRITERS, CALLS = 8, 50
 TOTAL = WRITERS * CALLS
 ENOUGH = TOTAL  # retries: an attempt loses only to a commit of another, and there are fewer than this
 LIMIT = 60  # seconds for all writers, however slow the machine
+NO_TURNS = CasPolicy(turn_wait=0)
 
 
 class Place:
     """Where a namespace is: its clients of both flavours reach the same slots."""
 
-    def __init__(self, prefix: str, client: Any, make_async: Any) -> None:
-        self._prefix = prefix
+    def __init__(self, prefix: str, client: Any, make_async: Any, policy: CasPolicy = NO_TURNS) -> None:
+        self._settings = {"prefix": prefix, "default_ttl": 600, "cas_policy": policy}
         self._client = client
         self._make_async = make_async
         self.barrier = threading.Barrier(WRITERS)
         self.runs: list[int] = []  # of closures; appending is one step for all threads and tasks
 
     def namespace(self) -> Namespace[str]:
-        return SessionStore(self._client, prefix=self._prefix, default_ttl=600).namespace("session")
+        """Of a store of its own: the callers do not go in line, as those of one process would."""
+        return SessionStore(self._client, **self._settings).namespace("session")
 
     async def run_tasks(self, count: int, threads: ThreadPoolExecutor) -> list[int]:
         """Writers that are tasks, with one client."""
         client = self._make_async()
         try:
-            ns = AsyncSessionStore(client, prefix=self._prefix, default_ttl=600).namespace("session")
-            sums = await asyncio.gather(*(self._write_async(ns, threads) for _ in range(count)))
+            stores = [AsyncSessionStore(client, **self._settings) for _ in range(count)]
+            sums = await asyncio.gather(*(self._write_async(store.namespace("session"), threads) for store in stores))
         finally:
             await client.aclose()
         return [each for some in sums for each in some]
@@ -97,15 +100,21 @@ class Place:
         assert sorted(sums) == list(range(1, TOTAL + 1))
 
 
+@pytest.fixture(params=[NO_TURNS, CasPolicy()], ids=["no turns", "turns"])
+def policy(request: pytest.FixtureRequest) -> CasPolicy:
+    """With turns, those who lose wait for each other; without, they go on losing."""
+    return request.param
+
+
 @pytest.fixture(params=["server", "memory"])
-def place(request: pytest.FixtureRequest, server: Server, prefix: str) -> Iterator[Place]:
+def place(request: pytest.FixtureRequest, server: Server, prefix: str, policy: CasPolicy) -> Iterator[Place]:
     if request.param == "memory":
         client = InMemoryClient()
-        yield Place(prefix, client, lambda: AsyncInMemoryClient(server=client.server))
+        yield Place(prefix, client, lambda: AsyncInMemoryClient(server=client.server), policy)
         client.close()
         return
     with redis.Redis(port=server.port, socket_timeout=10) as client:
-        yield Place(prefix, client, lambda: redis.asyncio.Redis(port=server.port, socket_timeout=10))
+        yield Place(prefix, client, lambda: redis.asyncio.Redis(port=server.port, socket_timeout=10), policy)
 
 
 def test_threads(place: Place) -> None:

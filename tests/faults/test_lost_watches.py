@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 import redis
+from support.closures import in_flavour, settled
 from support.proxy import Proxy
 from support.servers import Server
 
@@ -35,44 +35,25 @@ class Scene:
         assert self._rival.incr(self._ns.key("n")) == 6
 
     def _closure(self, reads: int) -> Callable[..., Any]:
-        def closure(snap: Any, ops: Any) -> int:
-            total = int(snap.get("n")) + 1
-            if self._first_run():
-                self._lose()
-                for _ in range(reads):
-                    try:
-                        snap.get("beside")
-                    except redis.ConnectionError:
-                        continue
-                self._meet_rival()
-            ops.set("n", str(total))
-            return total
-
-        return closure
-
-    def _async_closure(self, reads: int) -> Callable[..., Any]:
         async def closure(snap: Any, ops: Any) -> int:
-            total = int(await snap.get("n")) + 1
+            total = int(await settled(snap.get("n"))) + 1
             if self._first_run():
-                lost = self._lose()
-                if inspect.isawaitable(lost):
-                    await lost
+                await settled(self._lose())
                 for _ in range(reads):
                     try:
-                        await snap.get("beside")
+                        await settled(snap.get("beside"))
                     except redis.ConnectionError:
                         continue
                 self._meet_rival()
             ops.set("n", str(total))
             return total
 
-        return closure
+        return in_flavour(closure, is_async=self._ns.is_async)
 
     def check(self, reads: int) -> None:
         """Both increments count, or ours ends with the error."""
-        closure = self._async_closure(reads) if self._ns.is_async else self._closure(reads)
         try:
-            assert self._ns.with_cas("n", closure) == 7
+            assert self._ns.with_cas("n", self._closure(reads)) == 7
         except redis.ConnectionError:
             assert self._ns.get("n") == "6"
         else:

@@ -41,7 +41,12 @@ def test_everything_is_explained(flavour: str) -> None:
 @pytest.mark.parametrize(
     ("text", "broken", "flavour", "noticed"),
     [
-        (b"remember(commits, TOKEN, answer)", b"commits or ''", "sync", "no order explains these calls"),
+        (
+            b"local reply = settled(fence, record)",
+            b"local reply = settled(fence)",
+            "sync",
+            "no order explains these calls",
+        ),
         (b"    call('PEXPIRE', key, ttl)\n    return added", b"    return added", "async", "had no TTL"),
     ],
     ids=["calls that are not recognised", "a hash without TTL"],
@@ -50,10 +55,11 @@ def test_defects_are_noticed(
     monkeypatch: pytest.MonkeyPatch, text: bytes, broken: bytes, flavour: str, noticed: str
 ) -> None:
     """With what was noticed, and in which round."""
-    assert scripts.APPLY.source.count(text) == 1
-    changed = scripts.APPLY.source.replace(text, broken)
-    monkeypatch.setattr(scripts.APPLY, "source", changed)
-    monkeypatch.setattr(scripts.APPLY, "digest", hashlib.sha1(changed, usedforsecurity=False).hexdigest().encode())
+    for script in (scripts.SINGLE, scripts.APPLY):
+        assert script.source.count(text) == 1
+        changed = script.source.replace(text, broken)
+        monkeypatch.setattr(script, "source", changed)
+        monkeypatch.setattr(script, "digest", hashlib.sha1(changed, usedforsecurity=False).hexdigest().encode())
     tally = soak.soak(flavour, seed=1, calls=20 * CALLS, most_failures=1)
     assert noticed in "\n".join(tally.failures)
 

@@ -114,6 +114,40 @@ def test_what_a_handle_makes_is_what_tasks_are_given() -> None:
     assert explore({"one": job, "two": async_job}, handle=handle, check=check, faults={"touch"}).complete
 
 
+@pytest.mark.parametrize("job", [jobs.cas_quantity, jobs.async_cas_quantity])
+def test_a_store_with_turns_is_explored_without(job: Any) -> None:
+    """The tasks contend, however long the store would have them wait for each other: the same schedules as ever."""
+
+    def handle(client: Any) -> Any:
+        flavour = AsyncSessionStore if isinstance(client, AsyncInMemoryClient) else SessionStore
+        policy = CasPolicy(max_retries=10, backoff_base=0, backoff_cap=0, turn_wait=1000, turn_lease=1000)
+        return flavour(client, prefix="shop", default_ttl=60, cas_policy=policy).namespace("ann")
+
+    tasks = dict.fromkeys(("one", "two", "three"), job)
+    with_turns = explore(tasks, setup=jobs.fill_basket, handle=handle)
+    assert with_turns.complete
+    assert with_turns.schedules == explore(tasks, setup=jobs.fill_basket).schedules
+    faulty = dict.fromkeys(("one", "two"), job)
+    assert explore(faulty, setup=jobs.fill_basket, handle=handle, faults=FAULTS).complete
+
+
+def test_commits_of_one_async_task_may_wait_in_line() -> None:
+    """They share a store, as in one process; the other task does not."""
+
+    def handle(client: Any) -> Any:
+        return AsyncSessionStore(client, prefix="shop", default_ttl=60, cas_policy=CasPolicy(backoff_base=0)).namespace(
+            "ann"
+        )
+
+    async def job(ns: Any) -> None:
+        await asyncio.gather(jobs.async_cas_quantity(ns), jobs.async_cas_quantity(ns))
+
+    async def check(ns: Any, results: dict[str, Any]) -> None:
+        assert await ns.hget("basket", "tea") == "4"
+
+    assert explore({"one": job, "two": job}, handle=handle, check=check).complete
+
+
 def test_a_handle_may_send_commands_and_be_anything() -> None:
     """These belong to the task: they are interleaved as well."""
 

@@ -25,11 +25,11 @@ def connect(flavour: str, prefix: str) -> Iterator[Callable[..., Caller]]:
 
 @pytest.fixture
 def make_server() -> Iterator[Callable[..., Server]]:
-    """Starts a server of one's own, with options of redis-server."""
+    """Starts a server of one's own, with options of redis-server; `executable`: of another version."""
     with ExitStack() as stack:
 
-        def make_server(*options: str) -> Server:
-            server = Server(*options)
+        def make_server(*options: str, executable: str | None = None) -> Server:
+            server = Server(*options, executable=executable)
             stack.callback(server.stop)
             return server
 
@@ -44,10 +44,22 @@ def own_server() -> Iterator[Server]:
     server.stop()
 
 
+def _flush(client: redis.Redis) -> None:
+    """Only for `own_server`: these tests have started it, and nobody else has a key there. So a test begins with what it
+    fills in, and neither with slots nor with the index and the records of the test before it."""
+    client.flushall()
+
+
+@pytest.fixture
+def empty(rival: redis.Redis) -> Callable[[], None]:
+    """Takes everything from `own_server`, so that the same can be done twice from the same beginning."""
+    return lambda: _flush(rival)
+
+
 @pytest.fixture
 def rival(own_server: Server) -> Iterator[redis.Redis]:
-    """Another program on that server, its administrator too. It leaves the server empty, and with room."""
+    """Another program on `own_server`, its administrator too. It leaves the server empty, and with room."""
     with redis.Redis(port=own_server.port, socket_timeout=10, decode_responses=True) as client:
         yield client
         client.config_set("maxmemory", 0)
-        client.flushall()
+        _flush(client)

@@ -79,13 +79,15 @@ def evict(ns: Caller, rival: redis.Redis) -> Callable[..., int]:
 
 
 @pytest.fixture
-def outcome(ns: Caller, rival: redis.Redis, evict: Callable[..., int], moment: Moment) -> Callable[..., Any]:
+def outcome(
+    ns: Caller, rival: redis.Redis, empty: Callable[[], None], evict: Callable[..., int], moment: Moment
+) -> Callable[..., Any]:
     """What a call answers and leaves behind, with evictions before it, before one of its writes, and after it."""
     base = ns.key("n").removesuffix("n")
 
     def outcome(name: str, *, before: Slots = (), during: Slots = (), number: int = 0, after: Slots = ()) -> Any:
         call = {**READS, **WRITES}[name]
-        rival.flushall()
+        empty()
         fill(ns)
         evict(*before)
         answer = moment.during(lambda: call(ns), number, lambda: evict(*during))

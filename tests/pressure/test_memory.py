@@ -9,10 +9,14 @@ from itertools import count
 
 import pytest
 import redis
-from redis.exceptions import OutOfMemoryError
-from support.callers import READS, WRITES, contents, fill, slots_of
+from redis.exceptions import OutOfMemoryError, ReadOnlyError
+from support import versions
+from support.backends import VERSIONS
+from support.callers import HALF, READS, WRITES, contents, fill, slots_of
 from support.proxy import PATIENCE
 from support.servers import Server
+
+from session_store import AsyncNamespace, Namespace, NamespacePurgedError
 
 # They give memory back, or take none: a session can be kept or ended on a server that is full.
 GO_ON = ("hdel", "delete", "touch", "purge", "purge with a fence", "purge of what a scan finds")
@@ -21,7 +25,9 @@ MAY_GO_ON = ("with_cas that replaces", "with_cas that deletes")
 
 
 @pytest.mark.parametrize("method", WRITES)
-def test_write_into_full_memory(connect, own_server: Server, rival: redis.Redis, method: str) -> None:
+def test_write_into_full_memory(
+    connect, own_server: Server, rival: redis.Redis, empty: Callable[[], None], method: str
+) -> None:
     """It does all that it does elsewhere, or raises redis-py's error and leaves every value, TTL and token as it was."""
     ns = connect(own_server.port)
     base = ns.key("n").removesuffix("n")
@@ -29,7 +35,7 @@ def test_write_into_full_memory(connect, own_server: Server, rival: redis.Redis,
     answer = WRITES[method](ns)
     done = slots_of(contents(rival, base))
 
-    rival.flushall()
+    empty()
     fill(ns)
     before = contents(rival, base)
     rival.config_set("maxmemory", 1)
@@ -43,10 +49,30 @@ def test_write_into_full_memory(connect, own_server: Server, rival: redis.Redis,
         assert slots_of(contents(rival, base)) == done
 
     rival.config_set("maxmemory", 0)
-    rival.flushall()
+    empty()
     fill(ns)
     assert WRITES[method](ns) == answer
     assert slots_of(contents(rival, base)) == done
+
+
+@pytest.mark.parametrize("version", VERSIONS, ids=lambda version: version.replace(" ", "-"))
+def test_refusals_have_redis_pys_classes_on_every_version(
+    connect, make_server: Callable[..., Server], version: str
+) -> None:
+    """Also on Redis 6.2, which tells them as errors of the script."""
+    server = make_server(executable=versions.found()[version])
+    ns = connect(server.port)
+    writes = (WRITES["set"], WRITES["with_cas"])
+    with redis.Redis(port=server.port, socket_timeout=10) as rival:
+        rival.config_set("maxmemory", 1)
+        for write in writes:
+            with pytest.raises(OutOfMemoryError):
+                write(ns)
+        rival.config_set("maxmemory", 0)
+        rival.replicaof("127.0.0.1", server.port + 1)  # where nobody needs to be: it is a replica at once
+        for write in writes:
+            with pytest.raises(ReadOnlyError):
+                write(ns)
 
 
 def test_reads_in_full_memory(connect, own_server: Server, rival: redis.Redis) -> None:
@@ -57,6 +83,27 @@ def test_reads_in_full_memory(connect, own_server: Server, rival: redis.Redis) -
     rival.config_set("maxmemory", 1)
     rival.script_flush()
     assert {name: read(ns) for name, read in READS.items()} == answers
+
+
+def test_purge_with_a_fence_that_finds_more_in_full_memory(
+    connect, own_server: Server, rival: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A slot that was added while it listed costs a second look, before which the fence is raised: memory or not."""
+    ns = connect(own_server.port)
+    fill(ns)
+
+    def nothing(_: object) -> list[bytes]:
+        return []
+
+    async def async_nothing(_: object) -> list[bytes]:
+        return []
+
+    monkeypatch.setattr(AsyncNamespace, "_listed", async_nothing)
+    monkeypatch.setattr(Namespace, "_listed", nothing)
+    rival.config_set("maxmemory", 1)
+    assert ns.purge(fence=HALF) == 3
+    with pytest.raises(NamespacePurgedError):
+        ns.set("n", "1")
 
 
 def test_refused_commit_runs_once(connect, own_server: Server, rival: redis.Redis) -> None:

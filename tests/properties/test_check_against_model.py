@@ -15,7 +15,7 @@ from support.deployments import Cluster
 from support.servers import Server
 
 from session_store import InMemoryClient
-from session_store._core.scripts import APPLY, BEGIN, PURGE, TOUCH
+from session_store._core.scripts import APPLY, BEGIN, LEAVE, PURGE, SINGLE, TOUCH
 from session_store.testing.calls import Call
 from session_store.testing.model import _machine, check_against_model
 from session_store.testing.model._calls import Commit, Deed
@@ -26,7 +26,7 @@ from session_store.testing.model._reference import OUTSIDER
 DATABASE = 8
 # A defect is to be found, not made simple; and by the same examples every time.
 QUICK = settings(phases=[Phase.generate], database=None, derandomize=True, report_multiple_bugs=False)
-SOURCES = {script.digest: script.source for script in (APPLY, BEGIN, PURGE, TOUCH)}
+SOURCES = {script.digest: script.source for script in (APPLY, BEGIN, LEAVE, PURGE, SINGLE, TOUCH)}
 
 
 class DropsPexpire(redis.Redis):
@@ -59,7 +59,7 @@ class SendsTwice(redis.Redis):
 class SendsWritesTwice(SendsTwice):
     """Only what the library promises to recognise."""
 
-    again = frozenset([APPLY.digest])
+    again = frozenset([APPLY.digest, SINGLE.digest])
 
 
 class ReadsFromItsCache(redis.Redis):

@@ -52,6 +52,8 @@ NAMESPACE = [
     Call("incr", (ID, NUMBER)),
     Call("key", (SLOT,)),
     Call("slots"),
+    Call("load"),
+    Call("load", (SLOT, HASH)),
     Call("touch", (), {"ttl": 500}),
     Call("purge", (), {"scan": True}),
     Call("purge"),

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,13 +12,13 @@ import redis.asyncio
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+from support.closures import Steps, in_flavour, stepping
 
 from session_store import AsyncInMemoryClient, AsyncSessionStore, InMemoryClient, SessionStore
 
 TTL = 600  # seconds; no test lasts so long
 
-# A closure: it is given `ops`, and what it yields, a method of `snap` or a function, and arguments, is called for it.
-Closure = Callable[..., Generator[tuple[Any, ...], Any, Any]]
+Closure = Callable[[Any], Steps]  # see `stepping`
 
 
 class Face:
@@ -63,28 +62,8 @@ class NamespaceFace:
     def cas(self, slots: Any, fn: Closure, **options: Any) -> Any:
         """`with_cas`, with a closure of the right flavour."""
 
-        def closure(snap: Any, ops: Any) -> Any:
-            steps, answer = fn(ops), None
-            while True:
-                try:
-                    step = steps.send(answer)
-                except StopIteration as end:
-                    return end.value
-                answer = _call(snap, *step)
-
-        async def async_closure(snap: Any, ops: Any) -> Any:
-            steps, answer = fn(ops), None
-            while True:
-                try:
-                    step = steps.send(answer)
-                except StopIteration as end:
-                    return end.value
-                answer = _call(snap, *step)
-                if inspect.isawaitable(answer):
-                    answer = await answer
-
-        chosen = async_closure if self._face.is_async else closure
-        return self._face.wait(self.namespace.with_cas(slots, chosen, **options))
+        closure = in_flavour(stepping(fn), is_async=self._face.is_async)
+        return self._face.wait(self.namespace.with_cas(slots, closure, **options))
 
 
 @contextmanager
@@ -107,10 +86,6 @@ def facing(flavour: str, port: int | None, *, retries: int = 0, **options: Any) 
         else:
             loop.run_until_complete(client.aclose())
             loop.close()
-
-
-def _call(snap: Any, method: Any, *args: Any) -> Any:
-    return (getattr(snap, method) if isinstance(method, str) else method)(*args)
 
 
 async def _listed(found: Any) -> list[Any]:

@@ -11,13 +11,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import inspect
 import math
 import random
 import sys
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import takewhile
 from pathlib import Path
@@ -29,6 +28,7 @@ import redis.asyncio
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parents[1]))  # `support` is found there
 
+from support.closures import drive, in_flavour, settled
 from support.servers import Server
 
 from session_store import AsyncSessionStore, CasContentionError, NamespacePurgedError, SessionStore
@@ -111,7 +111,7 @@ class Round:
             ops.set(f"committed-{number}", "1")
             ops.hset("shared", f"committed-{number}", "1")
 
-        fn = closure if self.is_async else lambda snap, ops: drive(closure(snap, ops))
+        fn = in_flavour(closure, is_async=self.is_async)
         await settled(self.ns.with_cas(f"watched-{number % 90}", fn))
 
     async def purge(self) -> None:
@@ -125,20 +125,6 @@ class Round:
             self._ends = self.purged_at + FENCE
         except Exception as error:
             self.errors.append(error)
-
-
-async def settled(result: Any) -> Any:
-    """What a call of either flavour has returned."""
-    return await result if inspect.isawaitable(result) else result
-
-
-def drive(coroutine: Coroutine[Any, Any, Any]) -> Any:
-    """Runs a coroutine that never waits."""
-    try:
-        coroutine.send(None)
-    except StopIteration as end:
-        return end.value
-    raise AssertionError("it has waited")
 
 
 def run_in_threads(each: Round) -> None:

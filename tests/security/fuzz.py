@@ -47,6 +47,7 @@ class Fuzz:
         self.different: set[int] = set()  # the hashes of inputs
         warm_up = face.namespace("warm-up", "u")  # from now on the server knows the scripts
         warm_up.cas("a", commit_of("a", "f", "1"))
+        warm_up.hset("a", "f", "1")
 
     def check(self, batch: list[Input]) -> None:
         self._raw.flushdb()
@@ -81,7 +82,9 @@ class Fuzz:
         assert self._wire.writes == (COMMIT if in_commit else SCRIPT)
         scripts = [command for write in self._wire.commands for command in write if command[0] == b"EVALSHA"]
         index = index_beside(each.key)
-        assert all(command[2:5] == (b"2", index, each.key) for command in scripts)
+        keys = [command[3 : 3 + int(command[2])] for command in scripts]
+        assert keys[-1] == (index, each.key)
+        assert keys[:-1] == ([(index, each.key, turn_beside(each.key, each.slot))] if in_commit else [])
         assert scripts[-1][-2:] == (each.field.encode(), value.encode())
         self._wire.clear()
         assert ns.hget(each.slot, each.field) == value
@@ -93,7 +96,11 @@ class Fuzz:
         assert key.encode() == each.key
         prefix, namespace, slot = key.split(":", 2)
         assert (prefix, namespace.strip("{}") if each.hash_tags else namespace, slot) == each[:3]
-        for written, slot_of in ((each.key, each.slot), (index_beside(each.key), None)):
+        for written, slot_of in (
+            (each.key, each.slot),
+            (index_beside(each.key), None),
+            (turn_beside(each.key, each.slot), f"~turn:{each.slot}"),
+        ):
             assert self.owners.setdefault(written, (each.home, slot_of)) == (each.home, slot_of)
 
     def _held(self) -> Held:
@@ -142,6 +149,11 @@ def commit_of(slot: str, field: str, value: str) -> Closure:
         ops.hset(slot, field, value)
 
     return fn
+
+
+def turn_beside(key: bytes, slot: str) -> bytes:
+    """The key of the turn to write to it."""
+    return key.removesuffix(slot.encode()) + b"~turn:" + slot.encode()
 
 
 def index_beside(key: bytes) -> bytes:

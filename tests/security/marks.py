@@ -7,6 +7,8 @@ import traceback
 from collections.abc import Iterable
 from typing import Any
 
+from support.leaks import chain
+
 NAMESPACE, SLOT, FIELD, VALUE = "nsNAMEqz", "qzSLOTzq", "zqFIELDz", "zzVALUEq"
 NUMBER = 7_474_747_474  # a value as well
 MARKS = (NAMESPACE, SLOT, FIELD, VALUE, str(NUMBER))
@@ -26,18 +28,6 @@ class Holder:
 def marks_in(text: str, marks: Iterable[str] = MARKS) -> set[str]:
     """The secrets that a text shows, plain or in hexadecimal digits."""
     return {mark for mark in marks if mark in text or mark.encode().hex() in text.lower()}
-
-
-def chain(error: BaseException) -> list[BaseException]:
-    """An error, its causes and its contexts."""
-    found: list[BaseException] = []
-    waiting: list[BaseException | None] = [error]
-    while waiting:
-        each = waiting.pop()
-        if each is not None and each not in found:
-            found.append(each)
-            waiting += (each.__cause__, each.__context__)
-    return found
 
 
 def text_of(error: BaseException) -> str:

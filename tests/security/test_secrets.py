@@ -57,6 +57,7 @@ def test_right_calls_show_nothing(witness: Witness) -> None:
         ns.cas([SLOT, HASH], closure_of(witness, calls.SNAP, calls.OPS))
         ns.cas(f"{SLOT}:watched", closure_of(witness, calls.SNAP, calls.OPS))  # the rest is read when asked for
         witness.face.wait(witness.face.store(witness.prefix).namespaces())
+        witness.face.wait(witness.face.store(witness.prefix).load_many([NAMESPACE], HASH))
         ns.purge()
     assert witness.errors == []
     assert witness.close() > 0

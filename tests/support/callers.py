@@ -15,6 +15,7 @@ from redis.exceptions import ConnectionError, TimeoutError
 from redis.retry import Retry
 
 from session_store import AsyncSessionStore, SessionStore
+from support.closures import in_flavour, settled
 
 T = TypeVar("T")
 
@@ -56,14 +57,10 @@ class Caller:
     def cas(self, slot: Any, fn: Callable[[str | None, Any], Any], **options: Any) -> Any:
         """`with_cas`, with a closure that is given what `snap.get("n")` shows, and `ops`."""
 
-        def closure(snap: Any, ops: Any) -> Any:
-            return fn(snap.get("n"), ops)
+        async def closure(snap: Any, ops: Any) -> Any:
+            return fn(await settled(snap.get("n")), ops)
 
-        async def async_closure(snap: Any, ops: Any) -> Any:
-            return fn(await snap.get("n"), ops)
-
-        chosen = closure if self._loop is None else async_closure
-        return self.wait(self._namespace.with_cas(slot, chosen, **options))
+        return self.wait(self._namespace.with_cas(slot, in_flavour(closure, is_async=self.is_async), **options))
 
     def close(self) -> None:
         if self._loop is None:

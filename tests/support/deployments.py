@@ -137,11 +137,22 @@ class Cluster:
         raise redis.ClusterDownError(f"slot {slot} has no owner")
 
     def wait_until_served(self, slot: int, by: Node) -> None:
-        """Every living node says so, and serves."""
+        """Every living node says so, and serves.
+
+        And has heard it from that node itself, by whose epoch it was taken over: else, if the slot moved again at once,
+        what is still on its way could give it back, and the nodes would not agree any more.
+        """
         wait_until(
-            lambda: all(self._seen_from(node, slot) is by and self._is_up(node) for node in self.living()),
+            lambda: (
+                all(self._seen_from(node, slot) is by and self._is_up(node) for node in self.living())
+                and len({self._epoch(by, node) for node in self.living()}) == 1
+            ),
             f"slot {slot} is served by port {by.port}",
         )
+
+    def _epoch(self, of: Node, seen_from: Node) -> str:
+        lines = map(str.split, seen_from.run("CLUSTER NODES").splitlines())
+        return next(str(words[6]) for words in lines if words[0] == of.id)
 
     def _is_up(self, node: Node) -> bool:
         return node.info("CLUSTER INFO")["cluster_state"] == "ok"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,6 +19,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from session_store import AsyncSessionStore, CasPolicy, SessionStore
+from support.cancelling import Cancelling
 from support.draws import TTLS, Draws
 from support.histories import Call
 from support.proxy import PATIENCE
@@ -28,33 +29,11 @@ from support.watcher import Lines, current, faults_of_pool
 PREFIX = "soak"
 SOCKET_TIMEOUT = 0.2  # seconds
 _WORKERS = 4
-_POLICY = CasPolicy(backoff_base=0.001, backoff_cap=0.01)
+_POLICIES = (  # workers contend as those of several processes do, or go in line as those of one
+    CasPolicy(backoff_base=0.001, backoff_cap=0.01, turn_wait=0),
+    CasPolicy(backoff_base=0.001, backoff_cap=0.01, turn_wait=1, turn_lease=0.1),
+)
 _CANCELLED = 0.1  # of the calls in tasks
-
-
-class CancelledAt:
-    """Awaits a coroutine, and cancels it at its n-th wait: as that begins, or when it is over."""
-
-    def __init__(self, coroutine: Any, at: int, *, waking: bool) -> None:
-        self._coroutine, self._at, self._waking = coroutine, at, waking
-        self.waits = 0
-
-    def __await__(self) -> Generator[Any, None, Any]:
-        step, value = self._coroutine.send, None
-        while True:
-            try:
-                future = step(value)
-            except StopIteration as stop:
-                return stop.value
-            self.waits += 1
-            if self.waits == self._at and not self._waking:
-                asyncio.current_task().cancel()
-            try:
-                step, value = self._coroutine.send, (yield future)
-            except BaseException as error:
-                step, value = self._coroutine.throw, error
-            if self.waits == self._at and self._waking:
-                step, value = self._coroutine.throw, asyncio.CancelledError()
 
 
 @dataclass
@@ -67,6 +46,7 @@ class Round:
     retries: int
     decodes: bool
     protocol: int
+    policy: CasPolicy
     _clock: Iterator[int] = field(default_factory=lambda: count(1))
 
     @classmethod
@@ -80,7 +60,8 @@ class Round:
             [draws.call() for _ in range(chance.randint(3, most))]
             for _ in range(chance.randint(_WORKERS - 1, _WORKERS))
         ]
-        return cls(name, purges, workers, chance.choice((0, 1, 2, 3)), chance.random() < 0.5, chance.choice((2, 3)))
+        retries, decodes, protocol = chance.choice((0, 1, 2, 3)), chance.random() < 0.5, chance.choice((2, 3))
+        return cls(name, purges, workers, retries, decodes, protocol, chance.choice(_POLICIES))
 
     @property
     def calls(self) -> list[Call]:
@@ -147,7 +128,8 @@ class SyncRunner:
         connection_class = lines.connection_class(redis.Connection)
         retry = Retry(NoBackoff(), plan.retries)
         pool = redis.ConnectionPool(connection_class=connection_class, retry=retry, **plan.options(port))
-        store = SessionStore(redis.Redis(connection_pool=pool), prefix=PREFIX, default_ttl=TTLS[1], cas_policy=_POLICY)
+        client = redis.Redis(connection_pool=pool)
+        store = SessionStore(client, prefix=PREFIX, default_ttl=TTLS[1], cas_policy=plan.policy)
         list(self._threads.map(lambda calls: [self._make(store, plan, call) for call in calls], plan.workers))
         return pool
 
@@ -187,7 +169,7 @@ class AsyncRunner:
         retry = AsyncRetry(NoBackoff(), plan.retries)
         pool = redis.asyncio.ConnectionPool(connection_class=connection_class, retry=retry, **plan.options(port))
         client = redis.asyncio.Redis(connection_pool=pool)
-        store = AsyncSessionStore(client, prefix=PREFIX, default_ttl=TTLS[1], cas_policy=_POLICY)
+        store = AsyncSessionStore(client, prefix=PREFIX, default_ttl=TTLS[1], cas_policy=plan.policy)
         chance = random.Random(f"cancels of {plan.name}")
 
         async def work(calls: list[Call]) -> None:
@@ -195,7 +177,8 @@ class AsyncRunner:
                 with plan.noting(call):
                     await self._make(store, plan, call, chance)
 
-        await asyncio.gather(*map(work, plan.workers))
+        with lines.gathering():
+            await asyncio.gather(*map(work, plan.workers))
         while others := asyncio.all_tasks() - {asyncio.current_task()}:  # what cancelled calls have left to do
             await asyncio.wait(others)
         return pool
@@ -212,13 +195,13 @@ class AsyncRunner:
         if chance.random() >= _CANCELLED:
             result = await make()
         else:
-            result = await self._cancel(call, make(), waking=chance.random() < 0.5)
+            result = await self._cancel(call, make(), "waking" if chance.random() < 0.5 else "asleep")
         call.returned(as_noted(call, result))
 
-    async def _cancel(self, call: Call, coroutine: Any, *, waking: bool) -> Any:
-        kind = f"{call.method} {waking}"
+    async def _cancel(self, call: Call, coroutine: Any, manner: str) -> Any:
+        kind = f"{call.method} {manner}"
         self._at[kind] += 1
-        cancelling = CancelledAt(coroutine, self._at[kind], waking=waking)
+        cancelling = Cancelling(coroutine, self._at[kind], manner)
         try:
             return await asyncio.ensure_future(cancelling)
         finally:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import inspect
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
+from math import inf
 from typing import Any
 from uuid import uuid4
 
 import redis
+from hiredis import pack_command
 
-from session_store.testing.interleavings.commands import parse
+from session_store._async import lane
+from session_store.testing.interleavings.commands import Command, parse
 from support.histories import Call
 from support.proxy import PATIENCE
 
@@ -59,18 +63,20 @@ class Watcher:
 
 
 class Lines:
-    """Which call uses which connection, by the port of its client's end; to tell the calls that a fault touches."""
+    """Which calls use which connection, by the port of its client's end; to tell the calls that a fault touches."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._calls: dict[int, Call] = {}
+        self._calls: dict[int, list[Call]] = {}  # those of the latest write
+        self._gathered: dict[bytes, list[Call]] = {}  # who wants a command sent, by what is sent
         self._early: dict[int, list[str]] = {}  # faults on connections that nothing has been sent on
 
     def note(self, port: int, kind: str) -> None:
         """A fault has happened."""
         with self._lock:
             if port in self._calls:
-                self._calls[port].faults.append(kind)
+                for call in self._calls[port]:
+                    call.faults.append(kind)
             else:
                 self._early.setdefault(port, []).append(kind)
 
@@ -78,19 +84,46 @@ class Lines:
         """For a moment in which there are no calls: ports will be used again."""
         with self._lock:
             self._calls.clear()
+            self._gathered.clear()
             self._early.clear()
 
     def _sends(self, connection: Any, data: bytes) -> None:
-        call = current.get()
-        if call is None:
-            return
-        name = b"EXEC" if call.method == "with_cas" else b"EVAL"
-        call.sent += sum(parts[0].startswith(name) for parts in parse(data))
+        calls = {}
+        for parts in parse(data):
+            for call in self._who_sends(parts):
+                calls[call.number] = call
+                call.sent += parts[0].startswith(b"EXEC" if call.method == "with_cas" else b"EVAL")
         port = _port_of(connection)
-        if port:
+        if port and calls:
             with self._lock:
-                self._calls[port] = call
-                call.faults += self._early.pop(port, ())
+                self._calls[port] = list(calls.values())
+                early = self._early.pop(port, ())
+            for call in calls.values():
+                call.faults += early
+
+    def _who_sends(self, parts: Command) -> list[Call]:
+        """The call of the task or thread; in a batch, the calls under way that want this command sent."""
+        gathered = self._gathered.get(pack_command(parts))
+        if gathered is not None:
+            return [call for call in gathered if call.end == inf]
+        call = current.get()
+        return [] if call is None else [call]
+
+    @contextmanager
+    def gathering(self) -> Iterator[None]:
+        """The time in which calls may be gathered into batches, which a task of nobody's sends."""
+
+        def pack(command: tuple[Any, ...]) -> bytes:
+            packed = pack_command(command)
+            if call := current.get():
+                self._gathered.setdefault(packed, []).append(call)
+            return packed
+
+        lane.pack_command = pack
+        try:
+            yield
+        finally:
+            lane.pack_command = pack_command
 
     def connection_class(self, base: type) -> type:
         """A class of connections whose every write is noted for the call that makes it."""

@@ -95,7 +95,7 @@ def test_backoff_is_jittered_doubles_and_is_capped() -> None:
     assert all(0 <= policy.delay(3) <= 0.016 for _ in range(50))
 
 
-@pytest.mark.parametrize("field", ["backoff_base", "backoff_cap"])
+@pytest.mark.parametrize("field", ["backoff_base", "backoff_cap", "turn_wait", "turn_lease"])
 def test_a_policy_checks_its_durations(field: str) -> None:
     for seconds in (-1, float("nan"), float("inf")):
         with pytest.raises(ValueError, match=f"{field} must be"):
@@ -112,7 +112,9 @@ def test_a_policy_may_not_wait_at_all_or_very_shortly() -> None:
 
 
 def test_a_policy_reads_well_and_is_a_value() -> None:
-    assert repr(CasPolicy()) == "CasPolicy(max_retries=3, backoff_base=0.004, backoff_cap=0.25)"
+    assert repr(CasPolicy()) == (
+        "CasPolicy(max_retries=3, backoff_base=0.004, backoff_cap=0.25, turn_wait=5.0, turn_lease=1.0)"
+    )
     assert CasPolicy() == CasPolicy(max_retries=3)
     assert len({CasPolicy(), CasPolicy(max_retries=4)}) == 2
 
@@ -120,9 +122,10 @@ def test_a_policy_reads_well_and_is_a_value() -> None:
 def test_a_token_has_the_form_that_the_scripts_expect() -> None:
     writer = tokens.take_writer()
     one, other = writer.new_token(), writer.new_token()
-    assert re.fullmatch(rb"[A-Za-z0-9+/]{8}\.[0-9a-f]{8}[A-Za-z0-9+/]{8}", one)
-    assert one < other
-    assert one.partition(b".")[0] == other.partition(b".")[0] == writer.name
+    assert re.fullmatch(rb"~[A-Za-z0-9+/]{8}", one.writer)
+    assert re.fullmatch(rb"[0-9a-f]{8}[A-Za-z0-9+/]{8}", one.call)
+    assert one.call < other.call
+    assert one.writer == other.writer == writer.field
     tokens.give_back(writer)
 
 
@@ -139,13 +142,13 @@ def test_a_writer_has_one_call_under_way() -> None:
 def test_a_writer_retires_before_its_numbers_end() -> None:
     writer = tokens.Writer()
     writer.calls = 2**32 - 2
-    assert b".ffffffff" in writer.new_token()
+    assert writer.new_token().call.startswith(b"ffffffff")
     tokens.give_back(writer)
     assert tokens.take_writer() is not writer
 
 
 def _writers_after_a_fork(queue: multiprocessing.Queue) -> None:
-    queue.put([tokens.take_writer().name for _ in range(2)])
+    queue.put([tokens.take_writer().field for _ in range(2)])
 
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded, use of fork:DeprecationWarning")  # meant here
@@ -158,7 +161,7 @@ def test_a_forked_process_is_another_writer() -> None:
     process.start()
     taken = queue.get(timeout=30)
     process.join(30)
-    assert writer.name not in taken
+    assert writer.field not in taken
     assert tokens.take_writer() == writer
     tokens.give_back(writer)
 

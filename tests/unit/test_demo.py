@@ -83,7 +83,7 @@ def tear_the_commit(ops: CasOps, original: Any, slot: str, *, mapping: dict[str,
 
 
 def forget_the_ttl(ns: Namespace, original: Any, slot: str, value: str, **options: Any) -> bool:
-    return original(ns, slot, value, **options) and ns._client.persist(ns.key(slot))
+    return original(ns, slot, value, **options) and ns._commands.client.persist(ns.key(slot))
 
 
 def count_too_many(ns: Namespace, original: Any, **options: Any) -> int:

@@ -12,6 +12,7 @@ import pytest
 import redis
 import redis.asyncio
 from support.recorder import Recorder
+from support.servers import Server
 
 from session_store import (
     AsyncInMemoryClient,
@@ -24,6 +25,8 @@ from session_store import (
     TextCodec,
 )
 from session_store._async import _flavour
+from session_store._core.wrapping import unwrapped
+from session_store._sync import _flavour as _sync_flavour
 
 
 async def async_fn(snap: Any, ops: Any) -> int:
@@ -137,6 +140,127 @@ def test_clients_of_the_other_flavour_are_refused() -> None:
     for client in (redis.Redis(), InMemoryClient()):
         with pytest.raises(TypeError, match=r"client must be a redis\.asyncio\.Redis .*, got "):
             AsyncSessionStore(client, prefix="shop", default_ttl=60)
+
+
+class Seen:
+    """Ways to have a look at each command of a client in memory, of either flavour."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, kind: type) -> None:
+        self._patch = monkeypatch.setattr
+        self._kind = kind
+        self._base = redis.Redis if kind is InMemoryClient else redis.asyncio.Redis
+        self.commands: list[str] = []
+
+    def _look(self) -> Any:
+        original = self._base.execute_command
+
+        def execute_command(client: Any, *args: Any, **options: Any) -> Any:
+            self.commands.append(args[0])
+            return original(client, *args, **options)
+
+        return execute_command
+
+    def wrapper(self) -> Any:
+        self._patch(self._base, "execute_command", functools.wraps(self._base.execute_command)(self._look()))
+        return self._kind()
+
+    def replacement(self) -> Any:
+        self._patch(self._base, "execute_command", self._look())
+        return self._kind()
+
+    def method_of_one_client(self) -> Any:
+        client = self._kind()
+        client.execute_command = functools.partial(self._look(), client)
+        return client
+
+    def subclass(self) -> Any:
+        return type("Traced", (self._kind,), {"execute_command": self._look()})()
+
+    def mixin(self) -> Any:
+        look = self._look()
+
+        class Tracing:
+            def execute_command(self, *args: Any, **options: Any) -> Any:
+                return look(self, *args, **options)
+
+        return type("Traced", (Tracing, self._kind), {})()
+
+
+LOOKS = ("wrapper", "replacement", "method_of_one_client", "subclass", "mixin")
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_who_looks_at_commands_sees_them(monkeypatch: pytest.MonkeyPatch, look: str) -> None:
+    """Tracing, say: every read and every script goes through the client's method, wherever that was put."""
+    seen = Seen(monkeypatch, InMemoryClient)
+    ns = SessionStore(getattr(seen, look)(), prefix="shop", default_ttl=60).namespace("user-42")
+    assert ns.hset("h", "f", "1") == 1
+    assert ns.hgetall("h") == {"f": "1"}
+    assert ns.with_cas("h", lambda snap, ops: snap.hlen("h")) == 1
+    assert seen.commands == ["EVALSHA", "EVAL", "HGETALL"]
+
+
+@pytest.mark.parametrize("look", LOOKS)
+async def test_who_looks_at_commands_of_the_async_client_sees_them(monkeypatch: pytest.MonkeyPatch, look: str) -> None:
+    """The same."""
+    seen = Seen(monkeypatch, AsyncInMemoryClient)
+    ns = AsyncSessionStore(getattr(seen, look)(), prefix="shop", default_ttl=60).namespace("user-42")
+    assert await ns.hset("h", "f", "1") == 1
+    assert await ns.hgetall("h") == {"f": "1"}
+    assert seen.commands == ["EVALSHA", "EVAL", "HGETALL"]
+
+
+@pytest.mark.parametrize("protocol", [2, 3])
+def test_a_client_of_one_connection_keeps_to_it(server: Server, prefix: str, protocol: int) -> None:
+    """Single calls travel over that connection, so the pool makes no other."""
+    with redis.Redis(port=server.port, single_connection_client=True, protocol=protocol) as client:
+        ns = SessionStore(client, prefix=prefix, default_ttl=60).namespace("user-42")
+        assert ns.hset("h", "f", "1") == 1
+        assert ns.hgetall("h") == {"f": "1"}
+        assert client.connection_pool._in_use_connections == {client.connection}
+        assert client.connection_pool._available_connections == []
+        ns.purge()
+
+
+@pytest.mark.parametrize("protocol", [2, 3])
+async def test_an_async_client_of_one_connection_keeps_to_it(server: Server, prefix: str, protocol: int) -> None:
+    """From the first call on, which takes that connection."""
+    client = redis.asyncio.Redis(port=server.port, single_connection_client=True, protocol=protocol)
+    ns = AsyncSessionStore(client, prefix=prefix, default_ttl=60).namespace("user-42")
+    assert await ns.hset("h", "f", "1") == 1
+    assert await ns.hgetall("h") == {"f": "1"}
+    assert client.connection_pool._in_use_connections == {client.connection}
+    assert client.connection_pool._available_connections == []
+    await ns.purge()
+    await client.aclose()
+
+
+def execute_command(client: Any, *args: Any) -> None:
+    """A replacement that has the very name of what it replaces."""
+
+
+@pytest.mark.parametrize(
+    "replacement",
+    [
+        execute_command,
+        functools.wraps(redis.Redis.execute_command)(lambda client, *args: None),
+        functools.partial(redis.Redis.execute_command),
+        Mock(wraps=redis.Redis.execute_command),
+    ],
+    ids=["replaced", "wrapped", "partial", "object"],
+)
+def test_what_was_put_there_before_is_no_function_of_redis_py(replacement: Any) -> None:
+    """Also where tracing was switched on before this library was imported."""
+    assert unwrapped(replacement) is None
+    assert unwrapped(redis.Redis.execute_command) is redis.Redis.execute_command
+    assert unwrapped(redis.asyncio.Redis.execute_command) is redis.asyncio.Redis.execute_command
+
+
+@pytest.mark.parametrize("kind", [InMemoryClient, AsyncInMemoryClient])
+def test_clients_of_redis_py_are_plain(kind: type) -> None:
+    """Nobody looks: so the tests above have tried something."""
+    flavour = _flavour if kind is AsyncInMemoryClient else _sync_flavour
+    assert flavour.is_plain(kind())
 
 
 def test_codecs_read_well() -> None:

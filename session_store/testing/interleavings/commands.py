@@ -6,12 +6,20 @@ import hashlib
 from collections.abc import Container, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from session_store._core.scripts import APPLY, BEGIN, PURGE, TOUCH, Script
+from session_store._core.names import INDEX, turn_key
+from session_store._core.scripts import APPLY, BEGIN, LEAVE, LOAD, PURGE, SINGLE, TOUCH, Script
 
+LIBRARY = {
+    "single": SINGLE,
+    "apply": APPLY,
+    "begin": BEGIN,
+    "leave": LEAVE,
+    "load": LOAD,
+    "purge": PURGE,
+    "touch": TOUCH,
+}
 SCRIPTS: dict[bytes, tuple[str, Script]] = {
-    name: (label, script)
-    for label, script in (("apply", APPLY), ("begin", BEGIN), ("purge", PURGE), ("touch", TOUCH))
-    for name in (script.digest, script.source)
+    name: (label, script) for label, script in LIBRARY.items() for name in (script.digest, script.source)
 }
 SCRIPT_CACHE = b"\nscripts"  # stands for the server's cache of scripts among the keys; no key is named so
 EVERYTHING = b"\neverything"  # the same for the whole database
@@ -133,13 +141,18 @@ def _access_of_ours(label: str, keys: Sequence[bytes]) -> Access:
     """What a script of the library does.
 
     The fence is told apart from the rest of the index, which has a field per slot and a record per writer: writes of
-    different slots add to it, and nobody but `slots`, `touch` and `purge` reads it.
+    different slots add to it, and nobody but `slots`, `touch` and `purge` reads it. There are no turns, see `StillServer`.
     """
-    index, slots = keys[0], keys[1:]
-    fence = index + b"\nfence"
+    if label == "leave":
+        return NOTHING
+    index = keys[0]
+    fence, turns = index + b"\nfence", turn_key(index.removesuffix(INDEX).decode(), "")
+    slots = [key for key in keys[1:] if not key.startswith(turns)]
     if label == "begin":
         return _of(reads=[fence, *slots])
-    if label == "apply":
+    if label == "load":
+        return _of(reads=keys)
+    if label in ("single", "apply"):
         return _of(reads=[fence], writes=slots, adds=[index])
     return _of(writes=[fence, *keys])
 

@@ -14,7 +14,7 @@ from fakeredis.model import Hash
 from session_store._async.namespace import AsyncNamespace
 from session_store._core.names import listed_keys
 from session_store._core.scripts import PURGE, TOUCH
-from session_store._sync.commands import run
+from session_store._sync.commands import Commands
 from session_store._sync.namespace import Namespace
 from session_store.testing.interleavings.clients import AsyncGatedClient, GatedClient, StillServer, Verdict
 from session_store.testing.interleavings.commands import EVERYTHING, NOTHING, SCRIPT_CACHE, Access, in_cache
@@ -224,7 +224,7 @@ class Stage:
             keys = (make.index, *listed_keys(make.base, self.client.hkeys(make.index)))  # type: ignore[arg-type]  # bytes
             script, args = (PURGE, ("all", 0)) if move.fault == "purge" else (TOUCH, (_TOUCHED,))
             cached = dict(self.server.script_cache)
-            run(self.client, script, keys, args)
+            Commands(self.client).run(script, keys, args)
             self.server.script_cache = cached
 
     def _ended(self) -> Run:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from session_store._core.names import INDEX
 from session_store.testing.interleavings.commands import SCRIPTS, Command, is_script, keys_of
 from session_store.testing.interleavings.runs import Step
 
@@ -13,7 +14,7 @@ _COUNTS = frozenset(
     b"EXISTS DEL UNLINK HSET HDEL HLEN HEXISTS EXPIRE PEXPIRE PERSIST LPUSH RPUSH LLEN SADD SREM SCARD SISMEMBER ZADD "
     b"ZREM ZCARD STRLEN APPEND TTL PTTL".split()
 )  # whose integer replies are no values
-_APPLY_REPLIES = {1: "fenced", 2: "wrong type", 4: "stale token"}
+_REFUSALS = {1: "fenced", 2: "wrong type", 4: "stale token"}
 
 
 class Wording:
@@ -77,7 +78,9 @@ class Wording:
     def _sent(self, command: Command) -> Iterator[str]:
         name = command[0].upper()
         label = SCRIPTS.get(command[1], ("",))[0] if name != b"SCRIPT" and len(command) > 1 else ""
-        if label == "apply":
+        if label == "single":
+            yield self._operation(command)
+        elif label == "apply":
             yield from self._operations(command) or ["look for the commit"]
         elif label == "begin":
             yield "begin"  # it reads what the WATCH before it names
@@ -88,17 +91,24 @@ class Wording:
             rest = command[len(keys) + 1 :] if self._show and not is_script(command) and name != b"SCRIPT" else ()
             yield " ".join([_text(name), *map(self.key, keys), *map(self.value, rest)])
 
+    def _operation(self, command: Command) -> str:
+        """What a call of `lua/single.lua` does."""
+        keys, args = _given(command)
+        return self._described(args[2], keys[1], args[4:])
+
     def _operations(self, command: Command) -> list[str]:
-        """The operations that a call of the apply script is given; see `lua/apply.lua`."""
-        count = int(command[2])
-        keys, args = command[3 : 3 + count], command[3 + count :]
-        operations, at = [], 2
+        """What a call of `lua/apply.lua` does."""
+        keys, args = _given(command)
+        operations, at = [], 4
         while at < len(args):
-            verb, key, given = _text(args[at]), keys[int(args[at + 1]) - 1], args[at + 4 : at + 4 + int(args[at + 3])]
-            shown = [self.value(each) for each in _arguments(verb, given)] if self._show else []
-            operations.append(" ".join([verb, self.key(key), *shown]))
-            at += 4 + int(args[at + 3])
+            end = at + 4 + int(args[at + 3])
+            operations.append(self._described(args[at], keys[int(args[at + 1]) - 1], args[at + 4 : end]))
+            at = end
         return operations
+
+    def _described(self, verb: bytes, key: bytes, given: tuple[bytes, ...]) -> str:
+        shown = [self.value(each) for each in _arguments(_text(verb), given)] if self._show else []
+        return " ".join([_text(verb), self.key(key), *shown])
 
     def replies(self, step: Step) -> str:
         """What came back."""
@@ -109,6 +119,8 @@ class Wording:
             return type(last).__name__
         if is_script(command) and command[1] in SCRIPTS:
             return self._scripted(SCRIPTS[command[1]][0], command, last)
+        if command[0].upper() == b"HKEYS" and command[1] == self._base + INDEX and isinstance(last, list):
+            last = [field for field in last if not field.startswith(b"~")]  # but the names of writers, drawn at random
         return self._plain(command[0].upper(), last)
 
     def _plain(self, name: bytes, reply: Any) -> str:
@@ -125,19 +137,31 @@ class Wording:
     def _executed(self, replies: Any) -> str:
         if not isinstance(replies, list):
             return "lost"
-        refused = [_APPLY_REPLIES.get(reply[0]) for reply in replies if isinstance(reply, list) and reply]
+        refused = [_REFUSALS.get(reply[0]) for reply in replies if isinstance(reply, list) and reply]
         return next((word for word in refused if word), "committed")
 
     def _scripted(self, label: str, command: Command, reply: Any) -> str:
+        if label in ("single", "apply"):
+            return self._written(label, command, reply)
         if not isinstance(reply, list) or not reply:
-            return self.value(reply)
-        if label == "apply":
-            adds = b"incr" in command or b"hincrby" in command
-            return _APPLY_REPLIES.get(reply[0]) or (self.value(reply[1]) if adds else _text(reply[1]))
+            return "nil" if reply is None else self.value(reply)
         if label == "begin":
             held = [self._begun(each) for each in reply[2:]]
             return "fenced" if reply[0] else "committed before" if reply[1] is not None else ", ".join(held)
+        if label == "load" and reply[0] == 0:
+            return ", ".join(self._loaded(each) for each in reply[1:])
         return "list is stale" if reply[0] else str(reply[1])
+
+    def _written(self, label: str, command: Command, reply: Any) -> str:
+        if isinstance(reply, list):
+            return _REFUSALS[reply[0]]
+        sums = label == "single" and _given(command)[1][2] in (b"incr", b"hincrby")
+        return self.value(reply) if sums else _count(reply)
+
+    def _loaded(self, slot: Any) -> str:
+        if isinstance(slot, list):
+            slot = dict(zip(slot[::2], slot[1::2], strict=True))
+        return "nil" if slot is None else self._held(slot)
 
     def _begun(self, slot: list[Any]) -> str:
         if slot[0] == b"none":
@@ -149,6 +173,17 @@ class Wording:
             if slot[0] == b"hash"
             else self.value(slot[1])
         )
+
+
+def _given(command: Command) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
+    """KEYS and ARGV of a script's call."""
+    keys = keys_of(command)
+    return keys, command[3 + len(keys) :]
+
+
+def _count(reply: int | bytes) -> str:
+    """What is no value: how many there were, or which attempt it was."""
+    return _text(reply) if isinstance(reply, bytes) else str(reply)
 
 
 def _arguments(verb: str, given: tuple[bytes, ...]) -> tuple[bytes, ...]:

@@ -207,6 +207,7 @@ class Machine(RuleBasedStateMachine):
             self.by(deed._replace(call=Call("key", (slot,))))
             left = deed._replace(call=Call("ttl", (slot,)))
             self.everywhere(left, partial(self.time_left, left))
+        self.by(deed._replace(call=Call("load", tuple(dict.fromkeys(calls.SLOTS)))))
         self.everywhere(f"store_{deed.who}.namespaces()", lambda place: place.namespaces(deed.who))
 
     @staticmethod

@@ -183,6 +183,15 @@ class ModelNamespace(Reads):
     def slots(self) -> list[str]:
         return self._space().live()
 
+    def load(self, *slots: str) -> dict[str, Any]:
+        """What is not ours is refused before anything is read."""
+        found = self._space().slots
+        chosen = [name for name in dict.fromkeys(slots or self.slots()) if name in found]
+        for name in chosen:
+            if found[name].kind == "list":
+                raise WrongTypeError(self._space().base + name, "load")
+        return {name: self.hgetall(name) if found[name].kind == "hash" else self.get(name) for name in chosen}
+
     def with_cas(self, slot: str | Sequence[str], fn: Callable[[Snapshot, Ops], Any], *, max_retries: int) -> Any:
         """An attempt is lost when a watched slot was changed since it began; then nothing else of it is looked at."""
         if (self._who, self.name) in self._model.closures:

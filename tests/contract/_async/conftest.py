@@ -22,6 +22,17 @@ for _, key in ipairs(KEYS) do  -- all at one moment: no key may outlive its inde
   end
 end
 """
+# Makes eras, which records begin with, so many seconds older: what the server's clock says is then so much later.
+AGE_RECORDS = """
+local fields = redis.call('HGETALL', KEYS[1])
+for at = 1, #fields, 2 do
+  local field, value = fields[at], fields[at + 1]
+  if field == '~era' or (#field == 9 and string.sub(field, 1, 1) == '~') then
+    local era = string.format('%08x', tonumber(string.sub(value, 1, 8), 16) - ARGV[1])
+    redis.call('HSET', KEYS[1], field, era .. string.sub(value, 9))
+  end
+end
+"""
 
 
 @pytest.fixture(params=BACKENDS, ids=lambda backend: backend.name)
@@ -95,7 +106,7 @@ def recorder(monkeypatch: pytest.MonkeyPatch) -> Recorder:
 
 @pytest.fixture
 def pass_time(backend: Backend, client: Any, raw: Any, prefix: str) -> Any:
-    """A function that lets seconds pass: in memory by the clock, on a server by ageing every TTL and fence."""
+    """A function that lets seconds pass: in memory by the clock, on a server by ageing every TTL, fence and record."""
 
     async def pass_time(seconds: float) -> None:
         if not backend.version:
@@ -103,8 +114,21 @@ def pass_time(backend: Backend, client: Any, raw: Any, prefix: str) -> Any:
             return
         keys = [key async for key in raw.scan_iter(match=f"{prefix}:*", count=1000)]
         await raw.eval(AGE, len(keys), *keys, round(seconds * 1000))
+        for key in keys:
+            if key.endswith(b":~index") and await raw.type(key) == b"hash":
+                await raw.eval(AGE_RECORDS, 1, key, int(seconds))
 
     return pass_time
+
+
+@pytest.fixture
+def set_clock_back(raw: Any, prefix: str) -> Any:
+    """A function that makes the server's clock go back, as the records of a namespace see it."""
+
+    async def set_clock_back(seconds: int) -> None:
+        await raw.eval(AGE_RECORDS, 1, f"{prefix}:u:~index", -seconds)
+
+    return set_clock_back
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import redis
 
 from session_store import AsyncNamespace, AsyncSessionStore
 
@@ -71,6 +72,11 @@ async def test_the_largest_id_is_remembered(ns: AsyncNamespace, raw: Any) -> Non
     await ns.touch(scan=True)
     await raw.delete(ns.key("n"))
     assert await ns.incr("n") == 2**63 - 1
+    await lose_index(ns, raw)
+    await ns.touch(scan=True)
+    await raw.delete(ns.key("n"))
+    with pytest.raises(redis.ResponseError, match="overflow"):
+        await ns.incr("n")
 
 
 async def test_slots_that_others_wrote_become_slots_of_the_namespace(ns: AsyncNamespace, raw: Any, prefix: str) -> None:

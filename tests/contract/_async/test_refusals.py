@@ -61,7 +61,7 @@ async def test_what_a_user_may_not_do_is_redis_pys_error(limited: Any, forbidden
         with pytest.raises(redis.asyncio.ResponseError, match=r"permission|can't run this command"):
             await call()
         assert await ns.exists("h") is False
-    assert ns._client.connection_pool._in_use_connections == set()
+    assert ns._commands.client.connection_pool._in_use_connections == set()
 
 
 async def read_unwatched(snap: Any, ops: Any) -> Any:
@@ -87,7 +87,7 @@ async def test_a_full_memory_is_redis_pys_error_and_nothing_is_written(admin: An
 async def test_a_connection_that_was_given_back_is_not_used_any_more(limited: Any) -> None:
     """By nothing that a closure may have left behind."""
     ns = await limited()
-    connection = await AsyncRoute(ns._client, b"any").take()
+    connection = await AsyncRoute(ns._commands.client, b"any").take()
     await connection.give_back()
     with pytest.raises(RuntimeError, match="end with the closure"):
         await connection.exchange(("PING",))

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from session_store import AsyncNamespace, AsyncSessionStore, CasContentionError, NamespacePurgedError
-from session_store._async import commands
+from session_store._async.commands import AsyncCommands
 from session_store._core.scripts import PURGE
 
 NEIGHBOURS = [
@@ -213,7 +213,7 @@ async def test_purge_takes_what_was_added_while_it_listed(ns: AsyncNamespace, st
 async def test_purge_gives_up_on_writers_that_never_stop(ns: AsyncNamespace, monkeypatch: Any) -> None:
     """In bounded time, and without having deleted half."""
     await fill(ns)
-    monkeypatch.setattr("session_store._async.namespace.listed_keys", lambda base, fields: [])
+    monkeypatch.setattr("session_store._async.whole.listed_keys", lambda base, fields: [])
     with pytest.raises(CasContentionError) as caught:
         await ns.purge()
     assert (caught.value.key, caught.value.attempts) == (ns.key("a").removesuffix("a") + "~index", 16)
@@ -227,7 +227,7 @@ async def test_a_purge_with_a_fence_has_its_way(
 ) -> None:
     """Where a writer adds a slot after each look at the index: with a fence nobody does after the first."""
     await fill(ns)
-    listed, run = type(ns)._listed, commands.run
+    listed, run = type(ns)._listed, AsyncCommands.run
     outcomes = []
 
     async def add() -> None:
@@ -248,7 +248,7 @@ async def test_a_purge_with_a_fence_has_its_way(
         return reply
 
     monkeypatch.setattr(type(ns), "_listed", list_and_add)
-    monkeypatch.setattr("session_store._async.commands.run", run_and_add)
+    monkeypatch.setattr(AsyncCommands, "run", run_and_add)
     if fence is None:
         with pytest.raises(CasContentionError):
             await ns.purge()
@@ -258,6 +258,34 @@ async def test_a_purge_with_a_fence_has_its_way(
         assert outcomes == [True, "refused", "refused"]
     monkeypatch.undo()
     assert len(await ns.slots()) == (20 if fence is None else 0)
+
+
+@pytest.mark.parametrize(("fence", "left"), [(100, ["a:b", "h", "n"]), (5000, [])])
+async def test_a_purge_that_is_cut_short_has_its_fence_standing(
+    ns: AsyncNamespace, pass_time: Any, monkeypatch: Any, fence: float, left: list[str]
+) -> None:
+    """After the look at the index that found more slots: for its whole time, and the index still names every slot."""
+    await fill(ns)
+    run = AsyncCommands.run
+
+    async def run_and_cut(*call: Any) -> Any:
+        await run(*call)
+        raise ConnectionError
+
+    async def nothing_listed(self: Any) -> Any:
+        return []
+
+    monkeypatch.setattr(type(ns), "_listed", nothing_listed)
+    monkeypatch.setattr(AsyncCommands, "run", run_and_cut)
+    with pytest.raises(ConnectionError):
+        await ns.purge(fence=fence)
+    monkeypatch.undo()
+    await pass_time(fence - 1)
+    with pytest.raises(NamespacePurgedError):
+        await ns.set("a:b", "1")
+    await pass_time(2)
+    assert await ns.slots() == left
+    assert await ns.purge() == len(left)
 
 
 async def test_namespaces_names_those_with_a_live_slot(

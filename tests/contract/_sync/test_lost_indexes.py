@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import redis
 
 from session_store import Namespace, SessionStore
 
@@ -72,6 +73,11 @@ def test_the_largest_id_is_remembered(ns: Namespace, raw: Any) -> None:
     ns.touch(scan=True)
     raw.delete(ns.key("n"))
     assert ns.incr("n") == 2**63 - 1
+    lose_index(ns, raw)
+    ns.touch(scan=True)
+    raw.delete(ns.key("n"))
+    with pytest.raises(redis.ResponseError, match="overflow"):
+        ns.incr("n")
 
 
 def test_slots_that_others_wrote_become_slots_of_the_namespace(ns: Namespace, raw: Any, prefix: str) -> None:

@@ -62,7 +62,7 @@ def test_what_a_user_may_not_do_is_redis_pys_error(limited: Any, forbidden: str)
         with pytest.raises(redis.ResponseError, match=r"permission|can't run this command"):
             call()
         assert ns.exists("h") is False
-    assert ns._client.connection_pool._in_use_connections == set()
+    assert ns._commands.client.connection_pool._in_use_connections == set()
 
 
 def read_unwatched(snap: Any, ops: Any) -> Any:
@@ -88,7 +88,7 @@ def test_a_full_memory_is_redis_pys_error_and_nothing_is_written(admin: Any, lim
 def test_a_connection_that_was_given_back_is_not_used_any_more(limited: Any) -> None:
     """By nothing that a closure may have left behind."""
     ns = limited()
-    connection = Route(ns._client, b"any").take()
+    connection = Route(ns._commands.client, b"any").take()
     connection.give_back()
     with pytest.raises(RuntimeError, match="end with the closure"):
         connection.exchange(("PING",))

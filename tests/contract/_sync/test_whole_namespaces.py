@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from session_store import Namespace, SessionStore, CasContentionError, NamespacePurgedError
-from session_store._sync import commands
+from session_store._sync.commands import Commands
 from session_store._core.scripts import PURGE
 
 NEIGHBOURS = [
@@ -214,7 +214,7 @@ def test_purge_takes_what_was_added_while_it_listed(ns: Namespace, store: Any, m
 def test_purge_gives_up_on_writers_that_never_stop(ns: Namespace, monkeypatch: Any) -> None:
     """In bounded time, and without having deleted half."""
     fill(ns)
-    monkeypatch.setattr("session_store._sync.namespace.listed_keys", lambda base, fields: [])
+    monkeypatch.setattr("session_store._sync.whole.listed_keys", lambda base, fields: [])
     with pytest.raises(CasContentionError) as caught:
         ns.purge()
     assert (caught.value.key, caught.value.attempts) == (ns.key("a").removesuffix("a") + "~index", 16)
@@ -228,7 +228,7 @@ def test_a_purge_with_a_fence_has_its_way(
 ) -> None:
     """Where a writer adds a slot after each look at the index: with a fence nobody does after the first."""
     fill(ns)
-    listed, run = type(ns)._listed, commands.run
+    listed, run = type(ns)._listed, Commands.run
     outcomes = []
 
     def add() -> None:
@@ -249,7 +249,7 @@ def test_a_purge_with_a_fence_has_its_way(
         return reply
 
     monkeypatch.setattr(type(ns), "_listed", list_and_add)
-    monkeypatch.setattr("session_store._sync.commands.run", run_and_add)
+    monkeypatch.setattr(Commands, "run", run_and_add)
     if fence is None:
         with pytest.raises(CasContentionError):
             ns.purge()
@@ -259,6 +259,34 @@ def test_a_purge_with_a_fence_has_its_way(
         assert outcomes == [True, "refused", "refused"]
     monkeypatch.undo()
     assert len(ns.slots()) == (20 if fence is None else 0)
+
+
+@pytest.mark.parametrize(("fence", "left"), [(100, ["a:b", "h", "n"]), (5000, [])])
+def test_a_purge_that_is_cut_short_has_its_fence_standing(
+    ns: Namespace, pass_time: Any, monkeypatch: Any, fence: float, left: list[str]
+) -> None:
+    """After the look at the index that found more slots: for its whole time, and the index still names every slot."""
+    fill(ns)
+    run = Commands.run
+
+    def run_and_cut(*call: Any) -> Any:
+        run(*call)
+        raise ConnectionError
+
+    def nothing_listed(self: Any) -> Any:
+        return []
+
+    monkeypatch.setattr(type(ns), "_listed", nothing_listed)
+    monkeypatch.setattr(Commands, "run", run_and_cut)
+    with pytest.raises(ConnectionError):
+        ns.purge(fence=fence)
+    monkeypatch.undo()
+    pass_time(fence - 1)
+    with pytest.raises(NamespacePurgedError):
+        ns.set("a:b", "1")
+    pass_time(2)
+    assert ns.slots() == left
+    assert ns.purge() == len(left)
 
 
 def test_namespaces_names_those_with_a_live_slot(

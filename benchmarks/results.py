@@ -1,0 +1,80 @@
+"""What a workload gives back, and what it is told."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+OURS = "session_store"  # how results name this library; its variants begin with it, "session_store, with_cas"
+
+
+@dataclass(frozen=True)
+class Result:
+    """One line of a table.
+
+    - `workload`, `case`, `peer`: what was done, how, by whom; "single calls", "hset", "redis-py".
+    - `unit`: of `median`, `low` and `high`, which are those of the rounds.
+    - `ratio`: ours / theirs, as median, min and max over the rounds of the ratio within a round; None for ourselves.
+    - `counts`: {"attempted": 300, "lost": 3, "given up": 12}; empty where nothing can be lost.
+    - `note`: empty, or one line: "not run: ..", "no locking: last write wins".
+    """
+
+    workload: str
+    case: str
+    peer: str
+    unit: str
+    median: float
+    low: float
+    high: float
+    ratio: tuple[float, float, float] | None = None
+    counts: dict[str, int] = field(default_factory=dict)
+    note: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """The fields, rounded to what a measurement can mean."""
+        fields = asdict(self)
+        for name in ("median", "low", "high"):
+            fields[name] = _rounded(fields[name])
+        if self.ratio is not None:
+            fields["ratio"] = [_rounded(each) for each in self.ratio]
+        return fields
+
+    @classmethod
+    def from_json(cls, fields: dict[str, Any]) -> Result:
+        """The reverse of `as_json`."""
+        ratio = fields["ratio"]
+        return cls(**{**fields, "ratio": tuple(ratio) if ratio is not None else None})
+
+
+def not_run(workload: str, case: str, peer: str, why: str) -> Result:
+    """The line of a peer that could not be installed or started."""
+    return Result(workload, case, peer, "", 0.0, 0.0, 0.0, note=f"not run: {why}")
+
+
+def _rounded(number: float) -> float:
+    return float(f"{number:.5g}")
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a workload is told.
+
+    - `port`: of the benchmark's own server on 127.0.0.1, which nobody else uses.
+    - `quick`: small sizes and few rounds.
+    - `began`: `time.monotonic()` when the run began, for the lines of progress.
+    """
+
+    port: int
+    quick: bool = False
+    began: float = field(default_factory=time.monotonic)
+
+    def pick(self, full: int, quick: int) -> int:
+        """The size of something, by the kind of run."""
+        return quick if self.quick else full
+
+    rounds = pick
+
+    def say(self, text: str) -> None:
+        """One line of progress, with the seconds since the run began."""
+        print(f"{time.monotonic() - self.began:7.1f} s  {text}", flush=True)

@@ -1,0 +1,90 @@
+"""What the README says above each table: what is measured, and what to take from it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Text(NamedTuple):
+    """A workload's heading, text, and plot, if it has one."""
+
+    heading: str
+    text: str
+    plot: str = ""
+
+
+INTRODUCTION = """\
+`make bench` measures everything here in one run, on a server of its own, and writes this page. `make bench QUICK=1` is
+the same with smaller sizes and fewer rounds, in two minutes; its tables go to the terminal. `ARGS='--only tasks'`
+chooses workloads. Whoever is compared has the same server, the same values and the same TTL, and does it in the way that
+its documentation recommends.
+
+- **A ratio is ours / theirs** within one round, and each round gives everybody a turn, in alternating order. The table
+  has the median over the rounds, and the smallest and the largest. Below 1 we are quicker where the unit is a time, and
+  slower where it is calls per second.
+- **Absolute numbers are those of one machine** (the last section); compare within a table only.
+- **"plain protocol"** is the design that this library improves on: WATCH without waits between attempts, HSET and
+  EXPIRE as two commands, SCAN for touch and purge.
+- **Lost** are updates that were acknowledged and are not there at the end; **given up** are calls that ended with an
+  error after all their attempts, so their caller knows. Both are counted over all rounds."""
+
+TEXTS = {
+    "memory": Text(
+        "Memory",
+        "Bytes by MEMORY USAGE of a session of five slots (two hashes of 5 and 8 fields, two strings of 7 and 500 bytes, a "
+        "counter), once as one process wrote it, and once when three more processes have written to it: the index remembers "
+        "the latest call of each for 10 minutes. Redis does not count what it keeps to expire a key, some 24 bytes, which "
+        "the index costs as well. One round, as nothing varies. To look at: what part of a session its index is.",
+    ),
+    "single calls": Text(
+        "Single calls",
+        "One thread, one connection, one call after the other, beside the bare command. A bare HSET, HINCRBY or INCR "
+        "renews no TTL, as each write of ours does; those peers that renew it as well are shown, too. `with_cas` reads a hash "
+        "of ten fields and writes one. To look at: the price of TTL, index, fence and idempotence in one round trip.",
+        "latency",
+    ),
+    "single calls, async": Text(
+        "Single calls, async",
+        "The same in an event loop with one task. valkey-glide works in a thread of its own, coredis shares its connection; "
+        "both are made for many tasks, so see the next table as well.",
+    ),
+    "tasks": Text(
+        "Many tasks",
+        "Tasks of one event loop, each with its own session, calling `get` and `hset` in turn; everybody with default "
+        "settings, but for redis.asyncio with 1,000 tasks, which needs a pool that waits (100 connections). To look at: "
+        "how much one process gets through when many requests are under way.",
+        "tasks",
+    ),
+    "contention": Text(
+        "Contention",
+        "Threads of one process that each add one to a field of a hash by read, compute, commit; on one slot, or on one of "
+        "10 or 1,000 drawn at random. To look at: how much gets through when all write to one place, and at what price.",
+        "contention",
+    ),
+    "processes": Text(
+        "Processes",
+        "Eight processes that commit to one slot as fast as they can; closures that take no time, and closures that take "
+        "2 ms. Runs per commit: how often the closure ran for each commit. Slowest / fastest: the commits that the slowest "
+        "process had when the fastest had made all its calls, as a share of the fastest's. To look at: who gives up, how much "
+        "work is thrown away, and who starves.",
+    ),
+    "touch and purge": Text(
+        "Touch and purge",
+        "One session of ten slots, alone and among keys of other sessions, one server for each size. A PING is a bare round "
+        "trip. To look at: what follows the session, and what the database.",
+        "scale",
+    ),
+    "session mix": Text(
+        "Session mix",
+        "100,000 sessions of 400 to 600 bytes, chosen by a Zipf distribution; 90 % of the requests read, the others change "
+        "one value. Each library is called through its own session interface, without an HTTP server: one caller where it is "
+        "sync, 16 tasks where it is async. Libraries that renew a session's TTL at each read are compared with `touch()` at "
+        "each read, the others with none; losses are counted where requests overlap. Ours is a hash of which one field "
+        "changes, theirs are blobs. To look at: what a request pays for its session.",
+    ),
+    "basket": Text(
+        "Basket",
+        "Workers that add to one session's basket at once; each add is one request in the idiom of the library. To "
+        "look at: which libraries lose what they have acknowledged. Speed without correctness is shown as such.",
+    ),
+}

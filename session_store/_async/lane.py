@@ -1,0 +1,298 @@
+"""The pipelining lane: calls of concurrent tasks travel together. While one batch is on its way, the next gathers.
+
+It has no sync counterpart.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import math
+from collections import deque
+from contextlib import nullcontext, suppress
+from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
+
+import redis
+from hiredis import pack_command
+from redis.exceptions import ResponseError, TimeoutError
+
+from session_store._async._flavour import is_plain, is_plain_cluster, pool_of
+from session_store._async.commands import AsyncCommands, exchange
+from session_store._async.connection import typed
+from session_store._async.routing import ASTRAY
+
+# redis-py's way to say that reading a reply has no timeout of its own, from the version on where it costs nothing.
+_UNTIMED = {"timeout": math.inf} if tuple(map(int, redis.__version__.split(".")[:2])) >= (8, 1) else {}
+_MOST_CALLS, _MOST_BYTES = 1_000, 4_194_304  # that gather; further callers wait
+_BATCH_CALLS, _BATCH_BYTES = 500, 262_144  # that travel together
+
+
+class _Call(NamedTuple):
+    packed: bytes
+    reply: asyncio.Future[Any]
+
+
+class _Place(NamedTuple):
+    """What somebody waits for who would like to call."""
+
+    room: asyncio.Future[None]
+    size: int  # bytes
+
+
+class _Watch:
+    """Ends the reading of a batch when no reply has come for so many seconds: one timer, where redis-py has one a reply."""
+
+    __slots__ = ("_batch", "_left", "_seconds", "_stalled", "_task", "_timer")
+
+    def __init__(self, batch: deque[_Call], seconds: float) -> None:
+        self._batch = batch
+        self._seconds = seconds
+        self._task: Any = asyncio.current_task()
+        self._stalled = False
+        self._set()
+
+    def _set(self) -> None:
+        self._left = len(self._batch)
+        self._timer = asyncio.get_running_loop().call_later(self._seconds, self._look)
+
+    def _look(self) -> None:
+        if len(self._batch) < self._left:
+            self._set()
+        else:
+            self._stalled = True
+            self._task.cancel()
+
+    async def __aenter__(self) -> None:
+        pass
+
+    async def __aexit__(self, kind: object, *_: object) -> None:
+        self._timer.cancel()
+        if not self._stalled:
+            return
+        if kind is None:  # the last reply came in the same moment: what has been asked for is to come now, and here
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(0)
+        by_others = hasattr(self._task, "uncancel") and self._task.uncancel()
+        if kind is asyncio.CancelledError and not by_others:
+            raise TimeoutError("Timeout reading from the server")
+
+
+class _Lane:
+    """The calls of one event loop to one server.
+
+    A call that finds nobody on the way goes at once, by itself. Those that come meanwhile gather, and a task sends them
+    for as long as there are any, batch by batch, each on a connection that is taken from the pool for it: so others who
+    want one have their turn. A call whose task was cancelled before it was sent is not sent.
+    """
+
+    __slots__ = ("_alone", "_bytes", "_calls", "_coming", "_sender", "_waiting", "pool")
+
+    def __init__(self) -> None:
+        self.pool: Any = None
+        self._calls: deque[_Call] = deque()
+        self._bytes = 0  # of the calls, and of those that are coming
+        self._waiting: deque[_Place] = deque()
+        self._coming = 0  # who have been let in, and have not gone on yet
+        self._alone = False  # a call is on its way by itself
+        self._sender: asyncio.Task[None] | None = None
+
+    async def call(self, command: tuple[object, ...], loop: asyncio.AbstractEventLoop) -> Any:
+        """The reply to a command. Raises what the pool, the connection or the server raised, for this call alone."""
+        if self._sender is None and not self._alone:
+            self._alone = True
+            try:
+                return await exchange(self.pool, command)
+            finally:
+                self._alone = False
+                self._go_on(loop)
+        packed = pack_command(command)  # type: ignore[arg-type]  # it takes what redis-py takes
+        if self._waiting or self._coming or not self._has_room():
+            await self._wait_for_room(_Place(loop.create_future(), len(packed)))
+        reply = loop.create_future()
+        self._calls.append(_Call(packed, reply))
+        self._bytes += len(packed)
+        self._go_on(loop)
+        try:
+            return await reply
+        except ResponseError as error:
+            if not isinstance(error, _retried_by(self.pool)):
+                raise
+            met = error
+        return await exchange(self.pool, command, met)
+
+    def _has_room(self) -> bool:
+        return len(self._calls) + self._coming < _MOST_CALLS and self._bytes < _MOST_BYTES
+
+    async def _wait_for_room(self, place: _Place) -> None:
+        self._waiting.append(place)
+        try:
+            await place.room
+        except asyncio.CancelledError:
+            if not place.room.cancelled():  # it had been let in, and leaves its place to the next one
+                self._arrive(place)
+                self._let_in()
+            raise
+        self._arrive(place)
+
+    def _arrive(self, place: _Place) -> None:
+        self._coming -= 1
+        self._bytes -= place.size
+
+    def _let_in(self) -> None:
+        while self._waiting and self._has_room():
+            place = self._waiting.popleft()
+            if not place.room.done():
+                self._coming += 1
+                self._bytes += place.size
+                place.room.set_result(None)
+
+    def _go_on(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._calls and self._sender is None and not self._alone:
+            self._sender = loop.create_task(self._send_all())
+            self._sender.add_done_callback(self._ended)
+
+    def _ended(self, sender: asyncio.Task[None]) -> None:
+        """A sender that was cancelled, as all tasks are when the loop ends, perhaps before it had begun.
+
+        What has gathered is left to another one: tasks may still tidy up.
+        """
+        if self._sender is sender:
+            self._sender = None
+            for _ in range(len(self._calls)):
+                call = self._calls.popleft()
+                if call.reply.done():
+                    self._bytes -= len(call.packed)
+                else:
+                    self._calls.append(call)
+            self._let_in()
+            self._go_on(sender.get_loop())
+
+    async def _send_all(self) -> None:
+        batch: deque[_Call] = deque()
+        try:
+            while self._calls:
+                self._gather(batch)
+                if batch:
+                    await self._send(batch)
+                if not self._calls:  # yet: tasks that have their replies come again
+                    await asyncio.sleep(0)
+            self._sender = None
+        except asyncio.CancelledError:  # the loop ends
+            for call in batch:
+                call.reply.cancel()
+            raise
+
+    def _gather(self, batch: deque[_Call]) -> None:
+        """Moves calls into a batch, and lets others take their places."""
+        size = 0
+        while self._calls and len(batch) < _BATCH_CALLS and size < _BATCH_BYTES:
+            call = self._calls.popleft()
+            self._bytes -= len(call.packed)
+            if not call.reply.done():
+                batch.append(call)
+                size += len(call.packed)
+        self._let_in()
+
+    async def _send(self, batch: deque[_Call]) -> None:
+        """Sends a batch until every call has its reply, or until the client's policy has it fail."""
+        pool = self.pool  # by the time that the replies have come, it may be another one
+        try:
+            connection = await pool.get_connection()
+            try:
+                await self._exchange(connection, batch)
+            finally:
+                try:
+                    if batch:  # replies may be on their way
+                        await connection.disconnect()
+                finally:
+                    await pool.release(connection)
+        except Exception as error:
+            while batch:
+                _fail(batch.popleft(), error)
+
+    async def _exchange(self, connection: Any, batch: deque[_Call]) -> None:
+        async def exchange() -> None:
+            for _ in range(len(batch)):  # those whose tasks were cancelled are not sent, nor sent again
+                call = batch.popleft()
+                if not call.reply.done():
+                    batch.append(call)
+            if not batch:
+                return
+            await connection.send_packed_command([b"".join([call.packed for call in batch])])
+            seconds = connection.socket_timeout if _UNTIMED else None
+            async with nullcontext() if seconds is None else _Watch(batch, seconds):
+                await _read(connection, batch)
+
+        async def close(error: Exception) -> None:
+            await connection.disconnect()
+
+        await connection.retry.call_with_retry(exchange, close)
+
+
+async def _read(connection: Any, batch: deque[_Call]) -> None:
+    while batch:
+        try:
+            reply = await connection.read_response(disable_decoding=True, **_UNTIMED)
+        except ResponseError as error:  # noqa: PERF203  # of this call alone
+            _fail(batch.popleft(), error)
+        else:
+            call = batch.popleft()
+            if not call.reply.done():
+                call.reply.set_result(reply)
+
+
+def _fail(call: _Call, error: Exception) -> None:
+    """An error of its own for each: they are raised, and so changed, in several tasks."""
+    if not call.reply.done():
+        try:
+            again = copy.copy(error)
+            again.__cause__ = error.__cause__
+        except Exception:  # not one of redis-py's
+            again = error
+        call.reply.set_exception(again)
+
+
+def _retried_by(pool: Any) -> tuple[type[Exception], ...]:
+    """Errors after which the client sends again."""
+    settings = getattr(pool, "connection_kwargs", {})
+    named = settings.get("retry_on_error") or ()
+    return (*named, *getattr(settings.get("retry"), "_supported_errors", ()))  # a policy does not tell it otherwise
+
+
+class PipeliningCommands(AsyncCommands):
+    """Commands that travel in lanes: one for each event loop, and in a cluster for each node."""
+
+    __slots__ = ("_lanes",)
+
+    def __init__(self, client: Any) -> None:
+        super().__init__(client)
+        self._lanes: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, _Lane]] = WeakKeyDictionary()
+
+    def _lane(self, name: str, pool: Any, loop: asyncio.AbstractEventLoop) -> _Lane:
+        lanes = self._lanes.get(loop)
+        if lanes is None:
+            lanes = self._lanes[loop] = {}
+        lane = lanes.get(name)
+        if lane is None:
+            lane = lanes[name] = _Lane()
+        lane.pool = pool
+        return lane
+
+    async def _execute(self, key: bytes, command: tuple[object, ...], **options: Any) -> Any:
+        client = self.client
+        loop = asyncio.get_running_loop()
+        if is_plain(client):
+            try:
+                return await self._lane("", client.connection_pool, loop).call(command, loop)
+            except ResponseError as error:
+                raise typed(error) from None
+        elif is_plain_cluster(client):
+            try:
+                pool = await pool_of(client, key, None)
+                return await self._lane(pool.name, pool, loop).call(command, loop)
+            except (*ASTRAY, AttributeError):  # the client knows what to do
+                pass
+            except ResponseError as error:
+                raise typed(error) from None
+        return await super()._execute(key, command, **options)

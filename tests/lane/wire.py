@@ -1,0 +1,107 @@
+"""A pool and its connection whose other end is the test: for what a lane does step by step."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from support.proxy import first_command
+
+from session_store._async.lane import _Lane
+
+
+class Wire:
+    """Stands in for a pool of one connection, and for that connection.
+
+    - `sent`: the writes, each a list of packed commands. `came` is set by each.
+    - `answer(reply)`: what the next reply is; an exception is raised.
+    - `held`: while it is cleared, nobody gets the connection.
+    - `refuse`: what `get_connection` raises.
+    """
+
+    def __init__(self, retries: int = 0) -> None:
+        self.retry = Retry(NoBackoff(), retries)
+        self.socket_timeout = 10.0
+        self.sent: list[list[bytes]] = []
+        self._replies: asyncio.Queue[Any] = asyncio.Queue()
+        self.held = asyncio.Event()
+        self.held.set()
+        self.refuse: BaseException | None = None
+        self.taken = self.given_back = self.closed = 0
+        self.reading = 0
+
+    async def get_connection(self) -> Wire:
+        await self.held.wait()
+        if self.refuse is not None:
+            raise self.refuse
+        self.taken += 1
+        return self
+
+    async def release(self, connection: Wire) -> None:
+        assert connection is self
+        self.given_back += 1
+
+    async def disconnect(self) -> None:
+        self.closed += 1
+
+    async def send_packed_command(self, commands: list[bytes]) -> None:
+        self.sent.append(list(_separate(b"".join(commands))))
+
+    async def read_response(self, *, disable_decoding: bool, **timeout: float) -> Any:
+        assert disable_decoding
+        self.reading += 1
+        reply = await self._replies.get()
+        await asyncio.sleep(0)
+        if isinstance(reply, BaseException):
+            raise reply
+        return reply
+
+    def answer(self, *replies: Any) -> None:
+        for reply in replies:
+            self._replies.put_nowait(reply)
+
+    def names(self) -> list[list[str]]:
+        """The second word of each command, by write."""
+        return [[packed.split(b"\r\n")[4].decode() for packed in write] for write in self.sent]
+
+
+def _separate(data: bytes) -> Iterator[bytes]:
+    while found := first_command(data):
+        _, end = found
+        yield data[:end]
+        data = data[end:]
+
+
+class Calls:
+    """A lane on a wire, whose calls are tasks: `calls.begin("a")` asks for a."""
+
+    def __init__(self, pool: Any) -> None:
+        self.lane = _Lane()
+        self.lane.pool = pool
+        self.loop = asyncio.get_running_loop()
+
+    def begin(self, *names: str, filling: int = 0) -> list[asyncio.Task[Any]]:
+        """`filling`: bytes that the command is longer by."""
+        extra = (b"x" * filling,) if filling else ()
+        return [self.loop.create_task(self.lane.call(("GET", name, *extra), self.loop)) for name in names]
+
+    def is_idle(self) -> bool:
+        lane = self.lane
+        return not (lane._alone or lane._calls or lane._bytes or lane._waiting) and lane._sender is None
+
+
+async def steps(count: int = 20) -> None:
+    """Lets all others go on for so long as they need nothing from outside."""
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+async def until(condition: Callable[[], object]) -> None:
+    for _ in range(100_000):
+        if condition():
+            return
+        await asyncio.sleep(0)
+    raise AssertionError("it does not happen")

@@ -1,0 +1,84 @@
+"""Writers of several processes, at the default settings."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from support.servers import Server
+
+from session_store import SessionStore
+
+TESTS = Path(__file__).parents[1]
+PROCESSES = 8
+COMMITS = 100
+
+
+@pytest.fixture
+def start(server: Server, prefix: str) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """A function that starts a writer; see `support.contenders`."""
+    with ExitStack() as stack:
+
+        def start(*arguments: object) -> subprocess.Popen[str]:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "support.contenders", str(server.port), prefix, *map(str, arguments)],
+                cwd=TESTS,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            stack.enter_context(process)
+            stack.callback(process.kill)
+            assert process.stdout.readline() == "ready\n"
+            return process
+
+        yield start
+
+
+def go(process: subprocess.Popen[str]) -> None:
+    process.stdin.write("go\n")
+    process.stdin.flush()
+
+
+def told(process: subprocess.Popen[str]) -> dict[str, Any]:
+    return json.loads(process.communicate(timeout=120)[0])
+
+
+@pytest.mark.parametrize("closure_ms", [0, 2])
+def test_nobody_gives_up_and_nobody_starves(start: Any, server: Server, prefix: str, closure_ms: int) -> None:
+    """No call gives up at 3 retries; each commit is there once; the closure runs seldom in vain; all get their share."""
+    processes = [start(COMMITS, closure_ms) for _ in range(PROCESSES)]
+    for process in processes:
+        go(process)
+    outcomes = [told(process) for process in processes]
+    assert [outcome["given_up"] for outcome in outcomes] == [0] * PROCESSES
+    with redis.Redis(port=server.port) as client:
+        assert int(client.get(f"{prefix}:session:n")) == PROCESSES * COMMITS
+        assert all(client.pttl(key) > 0 for key in client.scan_iter(match=f"{prefix}:*"))
+        assert not list(client.scan_iter(match=f"{prefix}:*~turn:*"))
+    assert sum(outcome["runs"] for outcome in outcomes) <= 2.5 * PROCESSES * COMMITS
+    first_done = min(outcome["times"][-1] for outcome in outcomes)
+    shares = [sum(time <= first_done for time in outcome["times"]) for outcome in outcomes]
+    assert min(shares) >= COMMITS / 2
+
+
+def test_holder_that_was_killed_is_not_waited_for_for_ever(start: Any, server: Server, prefix: str) -> None:
+    """Its turn runs out."""
+    victim = start(1, "holds")
+    go(victim)
+    assert victim.stdout.readline() == "holding\n"
+    with redis.Redis(port=server.port) as client:
+        store = SessionStore(client, prefix=prefix, default_ttl=600)
+        victim.send_signal(signal.SIGKILL)
+        victim.wait(10)
+        assert 0 < client.pttl(f"{prefix}:session:~turn:n") <= 1_000
+        assert store.namespace("session").with_cas("n", lambda snap, ops: snap.get("n"), max_retries=0) == "0"
+        assert not client.exists(f"{prefix}:session:~turn:n")
