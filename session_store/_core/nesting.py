@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 
 from session_store.errors import NestedCasError
@@ -32,13 +30,17 @@ def refuse_nesting(client: object, base: str, namespace: str) -> None:
         closure = closure.outer
 
 
-@contextmanager
-def closure_of(client: object, base: str) -> Iterator[None]:
+class closure_of:  # noqa: N801  # used like a function; made by contextlib it would take twice the time
     """The time in which a closure of this namespace runs."""
-    closure = _Closure((id(client), base), _innermost.get())
-    reset = _innermost.set(closure)
-    try:
-        yield
-    finally:
-        closure.running = False
-        _innermost.reset(reset)
+
+    __slots__ = ("_closure", "_reset")
+
+    def __init__(self, client: object, base: str) -> None:
+        self._closure = _Closure((id(client), base), _innermost.get())
+
+    def __enter__(self) -> None:
+        self._reset = _innermost.set(self._closure)
+
+    def __exit__(self, *_: object) -> None:
+        self._closure.running = False
+        _innermost.reset(self._reset)

@@ -31,7 +31,7 @@ class Script:
         return ("SCRIPT", "LOAD", self.source)
 
 
-SINGLE, APPLY, BEGIN = (Script("prelude", "tokens", body) for body in ("single", "apply", "begin"))
+SINGLE, APPLY = (Script("prelude", "tokens", body) for body in ("single", "apply"))
 PURGE, LOAD = (Script("prelude", "listing", body) for body in ("purge", "load"))
-TOUCH = Script("prelude", "touch")
+BEGIN, TOUCH = (Script("prelude", body) for body in ("begin", "touch"))
 LEAVE = Script("leave")

@@ -3,6 +3,8 @@
 --
 -- KEYS[2..] the watched slots, and behind them, unless turns are left alone, the turn of each: a string that holds the
 --           call whose turn it is
+-- ARGV[1]   the field of the writer in the index
+-- ARGV[2]   its call
 -- ARGV[3]   bytes that a slot may have to be sent along
 -- ARGV[4]   what is done about turns. 0: waits for those of others; more: the same, and takes them, for so many
 --           milliseconds; -1: leaves them alone
@@ -13,7 +15,7 @@
 --             {type}     for one that is too large, or of a type that is not ours
 --           without slots when it is the turn of another
 
-local MOST_BYTES, LEASE = tonumber(ARGV[3]), tonumber(ARGV[4])
+local WRITER, CALL, MOST_BYTES, LEASE = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local LAST_SLOT = #KEYS - ARGV[5]
 local MOST_FIELDS = 256
 
