@@ -12,7 +12,8 @@ from typing import Any
 
 import redis
 
-from benchmarks.writers import OUR_SESSION, Writer
+from benchmarks.writers import OUR_SESSION, Writer, our_store
+from session_store import SessionStore
 
 START_S = 0.05  # from giving out a job to its beginning, so that all begin together
 MOST_S = 150  # a job that takes longer is broken
@@ -85,17 +86,18 @@ class Crew(AbstractContextManager["Crew"]):
 def _serve(pipe: Connection[Any, Any], port: int) -> None:
     with redis.Redis(port=port) as client:
         client.ping()
+        store = our_store(client)
         pipe.send(Report())
         while True:
             try:
                 job: Job = pipe.recv()
             except EOFError:
                 return
-            pipe.send(_done(client, job))
+            pipe.send(_done(client, store, job))
 
 
-def _done(client: redis.Redis, job: Job) -> Report:
-    writer, report = Writer(job.peer, client, job.pause_s, job.name), Report()
+def _done(client: redis.Redis, store: SessionStore, job: Job) -> Report:
+    writer, report = Writer(job.peer, client, store, job.pause_s, job.name), Report()
     time.sleep(max(job.begin - time.monotonic(), 0))
     for _ in range(job.calls):
         if writer.commit(job.slot):

@@ -38,17 +38,25 @@ def key(peer: str, slot: str) -> str:
     return f"{PREFIX}:{OUR_SESSION}:{slot}" if peer == OURS else key_of(SESSION, slot)
 
 
+def our_store(client: redis.Redis) -> SessionStore:
+    """The store of a process."""
+    return SessionStore(client, prefix=PREFIX, default_ttl=TTL)
+
+
 class Writer:
     """One writer of a peer.
 
-    `runs` counts how often its closure ran, `pause_s` is how long the closure takes, `name` is our namespace's.
+    `store` is our store, one for all writers of a process. `runs` counts how often its closure ran, `pause_s` is how long
+    the closure takes, `name` is our namespace's.
     """
 
-    def __init__(self, peer: str, client: redis.Redis, pause_s: float = 0, name: str = OUR_SESSION) -> None:
+    def __init__(
+        self, peer: str, client: redis.Redis, store: SessionStore, pause_s: float = 0, name: str = OUR_SESSION
+    ) -> None:
         self.runs = 0
         self._pause_s = pause_s
         self._client = client
-        self._ns = SessionStore(client, prefix=PREFIX, default_ttl=TTL).namespace(name)
+        self._ns = store.namespace(name)
         commits: dict[str, Commit] = {OURS: self._ours, TRANSACTION: self._transaction, PLAIN: self._plain}
         self.commit = commits[peer]
 

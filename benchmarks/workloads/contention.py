@@ -13,7 +13,7 @@ import redis
 from benchmarks.clients import remove
 from benchmarks.measure import interleave, summed
 from benchmarks.results import Context, Result
-from benchmarks.writers import NOTES, PEERS, Writer, counted, fill
+from benchmarks.writers import NOTES, PEERS, Writer, counted, fill, our_store
 
 WORKLOAD = "contention"
 FULL = tuple((slots, (1, 2, 4, 8, 16)) for slots in (1, 10, 1000))  # slots, and by how many writers
@@ -55,6 +55,7 @@ class Race:
     def __post_init__(self) -> None:
         self._totals: Counter[str] = Counter(attempted=0, lost=0)
         self._totals["given up"] = 0
+        self._store = our_store(self.client)
 
     def counts(self) -> dict[str, int]:
         """Calls of all rounds, and what became of them."""
@@ -80,7 +81,7 @@ class Race:
         return acknowledged / passed
 
     def _write(self, start: threading.Barrier, done: list[bool], seed: int) -> None:
-        writer, draw = Writer(self.peer, self.client), random.Random(seed)
+        writer, draw = Writer(self.peer, self.client, self._store), random.Random(seed)
         start.wait()
         end = time.perf_counter() + self.seconds
         while time.perf_counter() < end:

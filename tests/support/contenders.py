@@ -1,7 +1,8 @@
 """Writers that contend: `python -m support.contenders <port> <prefix> <commits> <milliseconds | "holds">`.
 
-Says "ready", waits for a line, adds one to slot n so many times, and tells in JSON how that went. One that "holds" loses
-its first attempt, says "holding" in its second one, and stays there.
+Says "ready", waits for a line, and for the time that stands in it (of the monotonic clock); adds one to slot n so many
+times, and tells in JSON how that went. One that "holds" loses its first attempt, says "holding" in its second one, and
+stays there.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ def main(port: int, prefix: str, commits: int, kind: str) -> None:
     ns = SessionStore(client, prefix=prefix, default_ttl=600).namespace("session")
     ns.exists("n")
     print("ready", flush=True)
-    sys.stdin.readline()
+    time.sleep(max(0.0, float(sys.stdin.readline()) - time.monotonic()))
     told: dict[str, Any] = {"given_up": 0, "runs": 0, "times": []}
 
     def closure(snap: Any, ops: Any) -> None:
