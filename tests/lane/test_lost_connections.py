@@ -11,7 +11,7 @@ import pytest
 import redis
 import redis.asyncio
 from lane.gate import Gate
-from redis.exceptions import ConnectionError, MaxConnectionsError
+from redis.exceptions import ConnectionError
 from support.servers import Server, free_port
 
 
@@ -168,7 +168,8 @@ async def test_a_pool_without_connections(server: Server, client_of: Any, store_
     ns = store_of(client).namespace("n")
     taken = await client.connection_pool.get_connection()
     failed = await ends([asyncio.ensure_future(ns.get("s")) for _ in range(50)])
-    assert [type(each) for each in failed] == [MaxConnectionsError] * 50
+    assert all(isinstance(each, ConnectionError) for each in failed)  # a class of its own in later versions of redis-py
+    assert {str(each) for each in failed} == {"Too many connections"}
     assert len({id(each) for each in failed}) == 50
     await client.connection_pool.release(taken)
     assert await ends([asyncio.ensure_future(ns.get("s")) for _ in range(50)]) == [None] * 50
