@@ -68,43 +68,34 @@ def redis_calls(client: redis.Redis | redis.asyncio.Redis) -> Maker:
     return calls
 
 
+def _shared(client: Any, **ttl: Any) -> Maker:
+    """The calls of a client that all callers share. `ttl`: how its `set` is told the TTL."""
+
+    def calls(session: str) -> Calls:
+        step, form, basket, counter = (key_of(session, slot) for slot in ("step", "form", "basket", "id"))
+        return {
+            "set": lambda: client.set(step, TEXT, **ttl),
+            "hset": lambda: client.hset(form, {"field-3": TEXT}),
+            "hincrby": lambda: client.hincrby(basket, "tea", 1),
+            "incr": lambda: client.incr(counter),
+            "get": lambda: client.get(step),
+            "hget": lambda: client.hget(form, "field-3"),
+            "hgetall": lambda: client.hgetall(form),
+        }
+
+    return calls
+
+
 def glide_calls(client: Any) -> Maker:
     """One client for all: its documentation says that it shares its connection among callers by itself."""
     from glide import ExpirySet, ExpiryType
 
-    expiry = ExpirySet(ExpiryType.SEC, TTL)
-
-    def calls(session: str) -> Calls:
-        step, form, basket, counter = (key_of(session, slot) for slot in ("step", "form", "basket", "id"))
-        return {
-            "set": lambda: client.set(step, TEXT, expiry=expiry),
-            "hset": lambda: client.hset(form, {"field-3": TEXT}),
-            "hincrby": lambda: client.hincrby(basket, "tea", 1),
-            "incr": lambda: client.incr(counter),
-            "get": lambda: client.get(step),
-            "hget": lambda: client.hget(form, "field-3"),
-            "hgetall": lambda: client.hgetall(form),
-        }
-
-    return calls
+    return _shared(client, expiry=ExpirySet(ExpiryType.SEC, TTL))
 
 
 def coredis_calls(client: Any) -> Maker:
     """One client for all, as its documentation says: its pool shares a few connections among callers."""
-
-    def calls(session: str) -> Calls:
-        step, form, basket, counter = (key_of(session, slot) for slot in ("step", "form", "basket", "id"))
-        return {
-            "set": lambda: client.set(step, TEXT, ex=TTL),
-            "hset": lambda: client.hset(form, {"field-3": TEXT}),
-            "hincrby": lambda: client.hincrby(basket, "tea", 1),
-            "incr": lambda: client.incr(counter),
-            "get": lambda: client.get(step),
-            "hget": lambda: client.hget(form, "field-3"),
-            "hgetall": lambda: client.hgetall(form),
-        }
-
-    return calls
+    return _shared(client, ex=TTL)
 
 
 @asynccontextmanager

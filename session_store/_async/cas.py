@@ -114,11 +114,12 @@ class AsyncCommit(Generic[R, V]):
     async def _attempts(self) -> None:
         while True:
             self._attempt += 1
+            began = self._turns.clock()
             outcome = await self._try()
             if outcome is _Outcome.COMMITTED:
                 return
             if outcome is _Outcome.NOT_IN_TURN:
-                await self._turns.wait()
+                await self._turns.wait(began)
             if outcome in (_Outcome.UNTRIED, _Outcome.NOT_IN_TURN):
                 self._attempt -= 1
                 continue

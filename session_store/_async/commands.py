@@ -30,7 +30,7 @@ def raise_reply(error: Exception, key: bytes, command: str) -> NoReturn:
 
 
 async def exchange(pool: Any, command: tuple[object, ...], met: Exception | None = None) -> Any:
-    """The reply to a command, as the client would get it, on the shortest way: it takes two thirds of the time.
+    """The reply to a command, as the client would get it, on the shortest way.
 
     `met`: what a first attempt has met already.
     """
@@ -107,14 +107,15 @@ class AsyncCommands:
 
     async def run_each(self, script: Script, calls: list[Call]) -> list[Any]:
         """Several calls of a script that only reads, in one pipeline; in a second one those that did not know it."""
-        replies = await self._pipelined([script.by_digest(*call) for call in calls])
+        replies = await self.pipelined([script.by_digest(*call) for call in calls])
         unknown = [number for number, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
-        again = await self._pipelined([script.by_source(*calls[number]) for number in unknown])
+        again = await self.pipelined([script.by_source(*calls[number]) for number in unknown])
         for number, reply in zip(unknown, again, strict=True):
             replies[number] = reply
         return checked(replies)
 
-    async def _pipelined(self, commands: list[tuple[object, ...]]) -> list[Any]:
+    async def pipelined(self, commands: list[tuple[object, ...]]) -> list[Any]:
+        """The replies to commands that travel together, errors in place."""
         if not commands:
             return []
         await ready(self.client)

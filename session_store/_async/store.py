@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any, Generic, overload
 
 from session_store._async._flavour import check_client, ready
-from session_store._async.commands import AS_BYTES, AsyncCommands, scan
+from session_store._async.commands import AsyncCommands, scan
 from session_store._async.lane import PipeliningCommands
 from session_store._async.namespace import AsyncNamespace
 from session_store._core.arguments import kind_of
@@ -157,17 +157,13 @@ class AsyncSessionStore(Generic[V]):
         if not names:
             return []
         bases = [self._settings.keyspace.base(name) for name in names]
-        pipeline = self._commands.client.pipeline(transaction=False)
-        for base in bases:
-            pipeline.execute_command("HKEYS", base.encode() + INDEX, **AS_BYTES)
-        replies = await pipeline.execute(raise_on_error=False)  # another program's key may only look like an index
+        # An error stays in place: another program's key may only look like an index.
+        replies = await self._commands.pipelined([("HKEYS", base.encode() + INDEX) for base in bases])
         listed = {
             name: listed_keys(base, fields)
             for name, base, fields in zip(names, bases, replies, strict=True)
             if isinstance(fields, list)
         }
         candidates = [name for name, keys in listed.items() if keys]
-        for name in candidates:
-            pipeline.execute_command("EXISTS", *listed[name])
-        counts = checked(await pipeline.execute(raise_on_error=False)) if candidates else []
+        counts = checked(await self._commands.pipelined([("EXISTS", *listed[name]) for name in candidates]))
         return [name for name, count in zip(candidates, counts, strict=True) if count]

@@ -47,12 +47,7 @@ class AsyncWhole(AsyncReads[V]):
     async def slots(self) -> list[str]:
         """The live slots, sorted. HKEYS of the index, then a pipeline of EXISTS: 2 round trips, O(slots)."""
         keys = await self._listed()
-        if not keys:
-            return []
-        pipeline = self._commands.client.pipeline(transaction=False)
-        for key in keys:
-            pipeline.execute_command("EXISTS", key)
-        live = checked(await pipeline.execute(raise_on_error=False))
+        live = checked(await self._commands.pipelined([("EXISTS", key) for key in keys]))
         skip = len(self._make.base.encode())
         return sorted(key[skip:].decode() for key, lives in zip(keys, live, strict=True) if lives)
 

@@ -115,11 +115,12 @@ class Commit(Generic[R, V]):
     def _attempts(self) -> None:
         while True:
             self._attempt += 1
+            began = self._turns.clock()
             outcome = self._try()
             if outcome is _Outcome.COMMITTED:
                 return
             if outcome is _Outcome.NOT_IN_TURN:
-                self._turns.wait()
+                self._turns.wait(began)
             if outcome in (_Outcome.UNTRIED, _Outcome.NOT_IN_TURN):
                 self._attempt -= 1
                 continue

@@ -31,7 +31,7 @@ def raise_reply(error: Exception, key: bytes, command: str) -> NoReturn:
 
 
 def exchange(pool: Any, command: tuple[object, ...], met: Exception | None = None) -> Any:
-    """The reply to a command, as the client would get it, on the shortest way: it takes two thirds of the time.
+    """The reply to a command, as the client would get it, on the shortest way.
 
     `met`: what a first attempt has met already.
     """
@@ -108,14 +108,15 @@ class Commands:
 
     def run_each(self, script: Script, calls: list[Call]) -> list[Any]:
         """Several calls of a script that only reads, in one pipeline; in a second one those that did not know it."""
-        replies = self._pipelined([script.by_digest(*call) for call in calls])
+        replies = self.pipelined([script.by_digest(*call) for call in calls])
         unknown = [number for number, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
-        again = self._pipelined([script.by_source(*calls[number]) for number in unknown])
+        again = self.pipelined([script.by_source(*calls[number]) for number in unknown])
         for number, reply in zip(unknown, again, strict=True):
             replies[number] = reply
         return checked(replies)
 
-    def _pipelined(self, commands: list[tuple[object, ...]]) -> list[Any]:
+    def pipelined(self, commands: list[tuple[object, ...]]) -> list[Any]:
+        """The replies to commands that travel together, errors in place."""
         if not commands:
             return []
         ready(self.client)

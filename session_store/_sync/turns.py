@@ -27,8 +27,8 @@ class Turns:
     """
 
     __slots__ = (
-        *("_clock", "_joined", "_keys", "_lease_ms", "_left", "_lines", "_looks", "_policy", "_uniform"),
-        "mode",
+        *("_joined", "_keys", "_left", "_lines", "_looks", "_policy", "_uniform"),
+        *("clock", "mode"),
     )
 
     def __init__(
@@ -43,7 +43,7 @@ class Turns:
         self._lines = lines
         self._policy = policy
         self._keys = sorted(keys)  # so that two who want the same lines do not wait for each other
-        self._clock = clock
+        self.clock = clock
         self._uniform = uniform
         self._left = policy.turn_wait  # seconds
         self._looks = 0
@@ -57,9 +57,9 @@ class Turns:
             first = self._lines.join(key, waiter)
             self._joined.append((key, waiter))
             while not first and self._left > 0:
-                begin = self._clock()
+                begin = self.clock()
                 waiter.wait(min(self._left, self._policy.turn_lease))
-                self._spend(self._clock() - begin)
+                self._spend(self.clock() - begin)
                 first = self._lines.is_first(key, waiter)
 
     def step_out(self) -> None:
@@ -91,13 +91,15 @@ class Turns:
         if self.held:
             self.mode = LOOK
 
-    def wait(self) -> None:
-        """Waits before the next look at them. Who has waited takes them when they are free: it must not lose as well."""
+    def wait(self, since: float) -> None:
+        """Waits before the next look at them. The time counts from when the last look began, by the clock.
+
+        Who has waited takes them when they are free: it must not lose as well.
+        """
         self._looks += 1
-        delay = min(self._left, self._policy.poll(self._looks, self._uniform))
-        sleep(delay)
+        sleep(min(self._left, self._policy.poll(self._looks, self._uniform)))
         self.want()
-        self._spend(delay)
+        self._spend(self.clock() - since)
 
     def _spend(self, seconds: float) -> None:
         self._left -= seconds

@@ -87,11 +87,20 @@ async def test_two_connections_do_for_a_hundred_tasks(gate: Gate, client_of: Any
 
 
 async def test_pipelining_is_on_and_can_be_turned_off(gate: Gate, client_of: Any, store_of: Any) -> None:
-    ns = store_of(client_of(gate.port), pipelining=False).namespace("n")
+    """Without it, each call has a connection to itself for as long as it has no reply."""
+    client = client_of(gate.port)
+    ns = store_of(client, pipelining=False).namespace("n")
+    connected = [await client.connection_pool.get_connection() for _ in range(10)]
+    for connection in connected:
+        await client.connection_pool.release(connection)
+    gate.writes.clear()
+    gate.shut()
     tasks = await many(ns, 10)
-    await asyncio.gather(*tasks)
+    await gate.wait_for(lambda: len(gate.writes) == 10)
     assert {len(write) for write in gate.writes} == {1}
-    assert gate.connections > 1
+    assert gate.connections == 10
+    gate.open()
+    assert await asyncio.gather(*tasks) == [True] * 10
     ns = store_of(client_of(gate.port, max_connections=2), pipelining=False).namespace("n")
     with pytest.raises(ConnectionError, match="Too many connections"):
         await asyncio.gather(*await many(ns, 10))

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from typing import Any
 
 import pytest
-from lane.wire import Calls, Wire, steps, until
+from lane.wire import Calls, Wire, outcomes, steps, until
 from redis.exceptions import ConnectionError, MaxConnectionsError, ResponseError
 
 from session_store._async import lane as module
-
-
-async def outcomes(tasks: list[asyncio.Task[Any]]) -> list[Any]:
-    return await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 5)
 
 
 async def test_a_call_that_finds_nobody_goes_at_once_by_itself() -> None:
@@ -320,68 +315,6 @@ async def test_a_connection_that_cannot_be_closed_goes_back() -> None:
     _, *failed = await outcomes(tasks)
     assert {type(each) for each in failed} == {ConnectionError}
     assert (wire.taken, wire.given_back) == (2, 2)
-
-
-async def test_a_sender_that_is_cancelled_ends_its_batch() -> None:
-    """As all tasks are, when the loop ends. What has gathered is sent by another: tasks may still tidy up."""
-    wire = Wire()
-    calls = Calls(wire)
-    tasks = calls.begin("a", "b")
-    await steps()
-    wire.answer(b"a")
-    await until(lambda: len(wire.sent) == 2)
-    tidying = calls.begin("c", "d")
-    await steps()
-    calls.lane._sender.cancel()
-    await until(lambda: len(wire.sent) == 3)
-    assert wire.names() == [["a"], ["b"], ["c", "d"]]
-    wire.answer(b"c", b"d")
-    assert await outcomes(tidying) == [b"c", b"d"]
-    assert tasks[1].cancelled()
-    await steps()
-    assert calls.is_idle()
-    assert (wire.taken, wire.given_back, wire.closed) == (3, 3, 1)
-
-
-async def test_a_sender_that_is_cancelled_before_it_begins() -> None:
-    """It could leave the lane in no state: its coroutine has not run."""
-    wire = Wire()
-    calls = Calls(wire)
-    alone, gathering = calls.begin("a", "b")
-    await steps()
-    wire.answer(b"a")
-    while calls.lane._sender is None:  # noqa: ASYNC110  # there is no event for it
-        await asyncio.sleep(0)
-    # it was made in this very step, or in the one before
-    calls.lane._sender.cancel()
-    await alone
-    wire.answer(b"b")
-    (outcome,) = await outcomes([gathering])
-    assert outcome == b"b" or isinstance(outcome, asyncio.CancelledError)
-    await steps()
-    wire._replies = asyncio.Queue()
-    wire.answer(b"c")
-    assert await outcomes(calls.begin("c")) == [b"c"]
-    await steps()
-    assert calls.is_idle()
-
-
-async def test_a_sender_that_is_cancelled_with_nothing_left() -> None:
-    wire = Wire()
-    calls = Calls(wire)
-    tasks = calls.begin("a", "b", "c")
-    await steps()
-    wire.answer(b"a")
-    await until(lambda: len(wire.sent) == 2)
-    calls.begin("d")[0].cancel()
-    (cancelled,) = calls.begin("e")
-    await steps()
-    cancelled.cancel()
-    calls.lane._sender.cancel()
-    await outcomes(tasks)
-    await steps()
-    assert calls.is_idle()
-    assert wire.names() == [["a"], ["b", "c"]]
 
 
 async def test_no_error_is_left_for_the_collector(caplog: pytest.LogCaptureFixture) -> None:

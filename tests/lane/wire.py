@@ -105,3 +105,8 @@ async def until(condition: Callable[[], object]) -> None:
             return
         await asyncio.sleep(0)
     raise AssertionError("it does not happen")
+
+
+async def outcomes(tasks: list[asyncio.Task[Any]]) -> list[Any]:
+    """What comes of tasks: results and errors."""
+    return await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 5)

@@ -20,7 +20,7 @@ from session_store import SessionStore
 
 TESTS = Path(__file__).parents[1]
 PROCESSES = 8
-COMMITS = 200
+COMMITS = 300
 
 
 @pytest.fixture
@@ -58,11 +58,7 @@ def told(process: subprocess.Popen[str]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("closure_ms", [0, 2])
 def test_nobody_gives_up_and_nobody_starves(start: Any, server: Server, prefix: str, closure_ms: int) -> None:
-    """No call gives up at 3 retries; each commit is there once; the closure runs seldom in vain; all get their share.
-
-    That is at least half of what the fastest gets, by the benchmark. Here the processors belong to other tests as well, and
-    who gets how much of them is not for the library to say.
-    """
+    """No call gives up at 3 retries; each commit is there once; the closure runs seldom in vain; all get their share."""
     processes = [start(COMMITS, closure_ms) for _ in range(PROCESSES)]
     go(*processes)
     outcomes = [told(process) for process in processes]
@@ -74,7 +70,7 @@ def test_nobody_gives_up_and_nobody_starves(start: Any, server: Server, prefix: 
     assert sum(outcome["runs"] for outcome in outcomes) <= 2.5 * PROCESSES * COMMITS
     first_done = min(outcome["times"][-1] for outcome in outcomes)
     shares = [sum(time <= first_done for time in outcome["times"]) for outcome in outcomes]
-    assert min(shares) >= COMMITS / 5
+    assert min(shares) >= COMMITS / 2
 
 
 def test_holder_that_was_killed_is_not_waited_for_for_ever(start: Any, server: Server, prefix: str) -> None:

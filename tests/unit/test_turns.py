@@ -51,14 +51,14 @@ def test_looks_are_jittered_and_end(time: Time, jitter: object, first: list[floa
     waiting = Turns(Lines(1.0, time), policy, [b"k"], clock=time, uniform=jitter)
     assert waiting.mode == LOOK
     while waiting.mode != IGNORE:
-        waiting.wait()
+        waiting.wait(time())
     assert time.waits[:3] == first
     assert sum(time.waits) == pytest.approx(0.015)
 
 
 def test_one_that_waited_takes_the_turn(time: Time) -> None:
     waiting = Turns(Lines(1.0, time), CasPolicy(turn_lease=0.5), [b"k"], clock=time)
-    waiting.wait()
+    waiting.wait(time())
     assert waiting.mode == 500
     assert waiting.held
     waiting.given_back()
@@ -96,3 +96,15 @@ def test_without_turns_there_are_no_lines(time: Time) -> None:
         assert waiting.mode == IGNORE
         assert not waiting.want()
     assert time.waits == []
+
+
+def test_looks_that_take_long_are_waiting_as_well(time: Time) -> None:
+    """On a slow network the bound is none other."""
+    waiting = Turns(Lines(1.0, time), CasPolicy(turn_wait=1.0), [b"k"], clock=time)
+    looks = 0
+    while waiting.mode != IGNORE:
+        began = time()
+        time.now += 0.2  # two round trips
+        waiting.wait(began)
+        looks += 1
+    assert looks == 5
