@@ -32,9 +32,10 @@ class AsyncSessionStore(Generic[V]):
     - `default_ttl`: seconds (int or float) or timedelta; how long a slot lives after a write that names no TTL.
     - `codec`: how values become bytes; `TextCodec` for str, `JsonCodec` for any JSON value, `EncryptedCodec` around
       either, or your own.
-    - `logger`: a structlog logger or a `logging.Logger` for the audit events; None is silent.
+    - `logger`: a structlog logger, a `logging.Logger` or a `logging.LoggerAdapter` for the audit events; None is silent.
+      One that fails breaks no call.
     - `cas_policy`: how `with_cas` tries again.
-    - `hash_tags`: whether the namespace is a cluster's hash tag; None: on exactly for a cluster client.
+    - `hash_tags`: whether the namespace is a cluster's hash tag; None: on exactly for a cluster client, which needs them.
     - `log_name`: what events and reprs show instead of the name of a namespace (itself often a credential) or slot, as
       `fingerprint` makes it; None shows the name.
     - `min_replicas`: how many replicas must have a commit, an id or a fence before it is acknowledged; where they have
