@@ -97,6 +97,11 @@ class AsyncSessionStore(Generic[V]):
         on_cluster = check_client(client)
         if hash_tags not in (None, False, True):
             raise TypeError(f"hash_tags must be None, True or False, got {kind_of(hash_tags)}")
+        if on_cluster and hash_tags is not None and not hash_tags:
+            raise ValueError(
+                "hash_tags must be None or True for a cluster client: the cluster refuses writes (CROSSSLOT) whose keys, "
+                "slot and index, have no hash tag that keeps them together"
+            )
         keyspace = KeySpace(prefix, hash_tags=on_cluster if hash_tags is None else bool(hash_tags))
         self._commands = PipeliningCommands(client) if pipelining else AsyncCommands(client)
         self._settings: Settings[V] = Settings(

@@ -93,6 +93,17 @@ async def test_every_method_works_on_a_cluster_asynchronously(
         assert [name async for name in store.namespaces()] == []
 
 
+def test_a_store_without_hash_tags_is_refused_on_a_cluster(cluster: Cluster) -> None:
+    """When it is made: no write of it could succeed. The async client has not even connected."""
+    address = {"host": "127.0.0.1", "port": cluster.port}
+    with redis.RedisCluster(**address) as client:
+        for each, kind in ((client, SessionStore), (redis.asyncio.RedisCluster(**address), AsyncSessionStore)):
+            with pytest.raises(ValueError, match=r"hash_tags must be None or True for a cluster client: .*CROSSSLOT"):
+                kind(each, prefix="shop", default_ttl=60, hash_tags=False)
+            tagged = kind(each, prefix="shop", default_ttl=60, hash_tags=True)
+            assert tagged.namespace("u").key("a") == "shop:{u}:a"
+
+
 def test_hash_tags_can_be_turned_off_where_they_are_not_needed(server: Any, prefix: str) -> None:
     """And on: so that data can move to a cluster later."""
     with redis.Redis(port=server.port) as client:
