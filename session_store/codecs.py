@@ -79,10 +79,19 @@ class TextCodec:
         return "TextCodec()"
 
 
+_MOST_STEPS = 100  # into a value that is refused
+_KINDS: dict[type, str] = {float: "a float that is not finite", str: "a str with lone surrogates"}
+
+
+def _at(path: str) -> str:
+    return f" at value{path}" if path else ""
+
+
 class JsonCodec:
     """Any JSON value: None, bool, int, float, str, and lists and dicts with string keys of these.
 
     A value is taken only when it reads back equal: a tuple, a set, NaN or a dict with integer keys is a `TypeError`.
+    Its text says where: `at value[key 0][3]` is the fourth item of what the dict's first key has. No key is shown.
     Since JSON has a null, `get` returns None for a slot that holds None as well; `exists` tells.
     Needs msgspec: the extra `session-store[json]`.
 
@@ -109,7 +118,32 @@ class JsonCodec:
                 return data
         except (*self._errors, TypeError):
             pass  # raised anew below: these errors may show the value
-        raise TypeError(f"value must be a JSON value (that reads back equal), got {kind_of(value)}")
+        raise TypeError(f"value must be a JSON value (that reads back equal), {self._refused(value)}")
+
+    def _reads_back(self, value: Any) -> bool:
+        try:
+            return bool(self._decode(self._encode(value)) == value)
+        except (*self._errors, TypeError):
+            return False
+
+    def _refused(self, value: Any) -> str:
+        """What is no JSON value, and where: its type, and numbers on the way to it, but no key, which may be a secret."""
+        path = ""
+        for _ in range(_MOST_STEPS):
+            if isinstance(value, dict):
+                if not all(isinstance(key, str) and self._reads_back(key) for key in value):
+                    return f"got a dict with a key that is not a str of UTF-8{_at(path)}"
+                parts, step = list(value.values()), "[key {}]"
+            elif isinstance(value, list):
+                parts, step = value, "[{}]"
+            else:
+                return f"got {_KINDS.get(type(value)) or kind_of(value)}{_at(path)}"
+            number = next((number for number, part in enumerate(parts) if not self._reads_back(part)), None)
+            if number is None:
+                break
+            path += step.format(number)
+            value = parts[number]
+        return "got what is nested too deeply, or holds itself"
 
     def decode(self, data: bytes, /) -> Any:
         """The value of a JSON text. O(size)."""

@@ -8,9 +8,11 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any
 
+import redis
 import redis.asyncio
 from redis.asyncio.cluster import ClusterNode
 
+from session_store._core.arguments import kind_of
 from session_store._core.wrapping import unwrapped
 
 Cluster = redis.asyncio.RedisCluster
@@ -65,7 +67,15 @@ async def to_the_end(step: Callable[[], Coroutine[Any, Any, None]]) -> None:
 def check_closure(fn: Callable[..., Any]) -> None:
     """A closure of this flavour is a coroutine function."""
     if not (callable(fn) and (inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(type(fn).__call__))):
-        raise TypeError("fn must be an async function: async def fn(snap, ops)")
+        raise TypeError(f"fn must be an async function, async def fn(snap, ops), got {_closure_kind(fn)}")
+
+
+def _closure_kind(fn: object) -> str:
+    if inspect.isasyncgenfunction(fn):
+        return "an async generator: it must not yield"
+    if getattr(fn, "__name__", "") == "<lambda>":
+        return "a lambda, which cannot be async: give the async function itself, or functools.partial(function, ...)"
+    return "a function that is not async" if callable(fn) else kind_of(fn)
 
 
 def check_result(result: object) -> None:
@@ -79,9 +89,12 @@ def check_client(client: object) -> bool:
             return True
         if isinstance(client, redis.asyncio.Redis):
             return False
+    got = kind_of(client)
+    if isinstance(client, (redis.Redis, redis.RedisCluster)):
+        got = f"a sync {got}, which is for SessionStore"
     raise TypeError(
         "client must be a redis.asyncio.Redis (also a Sentinel master), a redis.asyncio.RedisCluster or an "
-        f"AsyncInMemoryClient, got {type(client).__name__}"
+        f"AsyncInMemoryClient, got {got}"
     )
 
 

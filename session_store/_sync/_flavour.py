@@ -11,6 +11,7 @@ from typing import Any
 
 import redis
 
+from session_store._core.arguments import kind_of
 from session_store._core.wrapping import unwrapped
 
 Cluster = redis.RedisCluster
@@ -52,12 +53,15 @@ def to_the_end(step: Callable[[], None]) -> None:
 def check_closure(fn: Callable[..., Any]) -> None:
     """A closure of this flavour is a plain function."""
     if not callable(fn):
-        raise TypeError(f"fn must be a function: def fn(snap, ops), got {type(fn).__name__}")
+        raise TypeError(f"fn must be a function: def fn(snap, ops), got {kind_of(fn)}")
     if isinstance(fn, FunctionType) and not fn.__code__.co_flags & _NOT_PLAIN:
         return  # the usual case, decided fast
     for part in (fn, type(fn).__call__):
         if inspect.iscoroutinefunction(part) or inspect.isasyncgenfunction(part) or inspect.isgeneratorfunction(part):
-            raise TypeError("fn must be a plain function: def fn(snap, ops), neither async nor a generator")
+            raise TypeError(
+                "fn must be a plain function: def fn(snap, ops), neither async (an AsyncSessionStore takes those) nor a "
+                "generator"
+            )
 
 
 def check_result(result: object) -> None:
@@ -75,9 +79,11 @@ def check_client(client: object) -> bool:
             return True
         if isinstance(client, redis.Redis):
             return False
+    got = kind_of(client)
+    if isinstance(client, (redis.asyncio.Redis, redis.asyncio.RedisCluster)):
+        got = f"an async {got}, which is for AsyncSessionStore"
     raise TypeError(
-        "client must be a redis.Redis (also a Sentinel master), a redis.RedisCluster or an InMemoryClient, "
-        f"got {type(client).__name__}"
+        f"client must be a redis.Redis (also a Sentinel master), a redis.RedisCluster or an InMemoryClient, got {got}"
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple
 from uuid import uuid4
@@ -27,6 +28,19 @@ class Place(NamedTuple):
     async_client: Any
 
 
+def _in_memory_only(method: str, *_: object, **__: object) -> None:
+    raise NotImplementedError(
+        f"{method} is for clients in memory: nothing like it can be done to a real server. Run this test without "
+        "--session-store-url; while that is given, skip it (isinstance(client, InMemoryClient) tells), or wait for a short TTL"
+    )
+
+
+def _say_so(client: Any) -> None:
+    """Lets a server's client say what it does not have, where a test was written for one in memory."""
+    for method in ("advance", "simulate_concurrent_change", "sibling"):
+        setattr(client, method, partial(_in_memory_only, method))
+
+
 @contextmanager
 def in_memory() -> Iterator[Place]:
     """A fresh server in memory. Raises `ImportError` where the extra `testing` is missing."""
@@ -44,6 +58,8 @@ def on_server(url: str) -> Iterator[Place]:
     prefix = f"pytest-{uuid4().hex[:12]}"  # not from `random`: that may be seeded alike in every test process
     async_client = redis.asyncio.Redis.from_url(url)
     with redis.Redis.from_url(url) as client, ExitStack() as afterwards:
+        _say_so(client)
+        _say_so(async_client)
         afterwards.callback(remove, client, prefix)
         afterwards.enter_context(_loop_by_loop(async_client, lambda: redis.asyncio.Redis.from_url(url)))
         yield Place(prefix, client, async_client)

@@ -34,6 +34,15 @@ def test_fails(namespace):
 IDLE = "def test_idle(): pass"
 
 
+WRITTEN_FOR_MEMORY = """
+def test_it(session_store_client, async_session_store_client):
+    session_store_client.advance(60)
+
+def test_its_async_client(async_session_store_client):
+    async_session_store_client.simulate_concurrent_change("key")
+"""
+
+
 @pytest.fixture
 def foreign(watcher: Any) -> Any:
     """Keys of others, with names close to ours; they must stay as they are."""
@@ -76,6 +85,15 @@ def test_thousands_of_keys_are_removed(prefix: str, watcher: Any) -> None:
     remove(watcher, prefix)
     assert watcher.keys(f"{prefix}*") == [f"{prefix}x:u:a"]
     watcher.delete(f"{prefix}x:u:a")
+
+
+def test_what_only_a_client_in_memory_can_do_says_so(run: Any, server: Any) -> None:
+    """In words, where a test that passes in memory is run on a server."""
+    result = run(WRITTEN_FOR_MEMORY, "--session-store-url", server.url)
+    result.assert_outcomes(failed=2)
+    result.stdout.fnmatch_lines(["E *NotImplementedError: advance is for clients in memory: *--session-store-url*"])
+    result.stdout.fnmatch_lines(["E *NotImplementedError: simulate_concurrent_change is for clients in memory: *"])
+    assert run(WRITTEN_FOR_MEMORY).parseoutcomes() == {"passed": 2}
 
 
 def test_the_server_is_named_in_the_header(run: Any, server: Any) -> None:

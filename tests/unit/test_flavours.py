@@ -113,6 +113,29 @@ async def test_the_async_store_refuses_others(
     assert recorder.writes == []
 
 
+async def test_a_lambda_is_told_what_to_give_instead(async_ns: AsyncNamespace) -> None:
+    """It cannot be async, whatever it returns."""
+    lambdas: list[Any] = [lambda snap, ops: async_fn(snap, ops), lambda snap, ops: plain(snap, ops)]
+    for fn in lambdas:
+        with pytest.raises(TypeError, match=r"got a lambda, which cannot be async: give .*functools\.partial"):
+            await async_ns.with_cas("a", fn)
+
+
+@pytest.mark.parametrize(
+    ("fn", "got"),
+    [(plain, "a function that is not async"), (async_generator, "an async generator: it must not yield"), (7, "int")],
+)
+async def test_other_closures_are_told_what_they_are(async_ns: AsyncNamespace, fn: Any, got: str) -> None:
+    with pytest.raises(TypeError, match=f"fn must be an async function, .*, got {got}$"):
+        await async_ns.with_cas("a", fn)
+
+
+def test_an_async_closure_of_the_sync_store_is_told_where_it_belongs(ns: Namespace) -> None:
+    fn: Any = async_fn
+    with pytest.raises(TypeError, match=r"neither async \(an AsyncSessionStore takes those\)"):
+        ns.with_cas("a", fn)
+
+
 def test_a_coroutine_in_disguise_commits_nothing(ns: Namespace) -> None:
     """Nothing could tell before it was called; it is closed, so that nobody warns of it."""
     with pytest.raises(TypeError, match="returned an awaitable"):
@@ -133,13 +156,22 @@ def test_another_awaitable_commits_nothing(ns: Namespace) -> None:
     assert ns.slots() == []
 
 
-def test_clients_of_the_other_flavour_are_refused() -> None:
+def test_clients_of_the_other_flavour_are_told_where_they_belong() -> None:
     for client in (redis.asyncio.Redis(), AsyncInMemoryClient()):
-        with pytest.raises(TypeError, match=r"client must be a redis\.Redis .*, got "):
+        got = rf"an async {type(client).__name__}, which is for AsyncSessionStore$"
+        with pytest.raises(TypeError, match=rf"client must be a redis\.Redis .*, got {got}"):
             SessionStore(client, prefix="shop", default_ttl=60)
     for client in (redis.Redis(), InMemoryClient()):
-        with pytest.raises(TypeError, match=r"client must be a redis\.asyncio\.Redis .*, got "):
+        got = rf"a sync {type(client).__name__}, which is for SessionStore$"
+        with pytest.raises(TypeError, match=rf"client must be a redis\.asyncio\.Redis .*, got {got}"):
             AsyncSessionStore(client, prefix="shop", default_ttl=60)
+
+
+@pytest.mark.parametrize(("client", "got"), [(redis.Redis, "the class Redis"), (None, "None"), ("redis://", "str")])
+def test_what_is_no_client_is_named(client: Any, got: str) -> None:
+    for store in (SessionStore, AsyncSessionStore):
+        with pytest.raises(TypeError, match=f"client must be .*, got {got}$"):
+            store(client, prefix="shop", default_ttl=60)
 
 
 class Seen:
@@ -261,6 +293,52 @@ def test_clients_of_redis_py_are_plain(kind: type) -> None:
     """Nobody looks: so the tests above have tried something."""
     flavour = _flavour if kind is AsyncInMemoryClient else _sync_flavour
     assert flavour.is_plain(kind())
+
+
+def holding_itself() -> list[Any]:
+    value: list[Any] = []
+    value.append(value)
+    return value
+
+
+def nested(depth: int) -> Any:
+    value: Any = 1
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+class Never(list[Any]):
+    """Equal to nothing."""
+
+    __hash__ = list.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        return False
+
+
+@pytest.mark.parametrize(
+    ("value", "got"),
+    [
+        ((1, 2), "got tuple"),
+        ({"basket": {"items": ["a", {}, [1], ("secret", 2)]}}, "got tuple at value[key 0][key 0][3]"),
+        ({"a": 1, "b": [{"secret": {1, 2}}]}, "got set at value[key 1][0][key 0]"),
+        ([1.5, float("nan")], "got a float that is not finite at value[1]"),
+        ({"a": "secret\ud800"}, "got a str with lone surrogates at value[key 0]"),
+        ({"a": {2: "secret"}}, "got a dict with a key that is not a str of UTF-8 at value[key 0]"),
+        ({"secret\ud800": 1}, "got a dict with a key that is not a str of UTF-8"),
+        ([object()], "got object at value[0]"),
+        (holding_itself(), "got what is nested too deeply, or holds itself"),
+        (nested(100_000), "got what is nested too deeply, or holds itself"),
+        (Never(), "got what is nested too deeply, or holds itself"),
+    ],
+)
+def test_what_is_no_json_is_found_and_not_shown(value: Any, got: str) -> None:
+    """Its type, and the way to it: numbers, and no name of a key."""
+    with pytest.raises(TypeError) as caught:
+        JsonCodec().encode(value)
+    assert str(caught.value) == f"value must be a JSON value (that reads back equal), {got}"
+    assert caught.value.__context__ is None
 
 
 def test_codecs_read_well() -> None:
