@@ -131,8 +131,12 @@ def is_plain(client: Any) -> bool:
 
 
 def is_plain_cluster(client: Any) -> bool:
-    """The same of a cluster's client."""
-    return getattr(client.execute_command, "__func__", None) is _EXECUTE_IN_CLUSTER
+    """The same of a cluster's client; one that reads from replicas knows which node a read goes to."""
+    return (
+        getattr(client.execute_command, "__func__", None) is _EXECUTE_IN_CLUSTER
+        and not client.read_from_replicas
+        and client.load_balancing_strategy is None
+    )
 
 
 async def ready(client: Any) -> None:
