@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from hashlib import blake2s
 from typing import TYPE_CHECKING, Generic, NamedTuple
 
 from session_store._core.arguments import has_methods, kind_of
+from session_store._core.values import PlainIntegerError
 from session_store.codecs import Codec, Place, V
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ _VERSION = b"\x01"
 _KEY_BYTES, _ID_BYTES, _NONCE_BYTES = 32, 4, 12
 _HEADER_BYTES = len(_VERSION) + _ID_BYTES
 _SEALED_AT = _HEADER_BYTES + _NONCE_BYTES
+_PLAIN_INTEGER = re.compile(rb"0|-?[1-9][0-9]{0,18}")  # as Redis writes one; what is encrypted begins with _VERSION
 
 
 class EncryptedCodec(Generic[V]):
@@ -25,17 +28,23 @@ class EncryptedCodec(Generic[V]):
     - `inner`: the codec of the values themselves: `TextCodec()`, `JsonCodec()`, or your own.
     - `keys`: a list or tuple of 32 random bytes each. The first one writes, all read. To rotate, put a new key first,
       and drop the old one when all that it wrote has expired.
+    - `plain_integers`: whether counters and the fields of `hincrby` can be read, as what `inner` makes of their digits:
+      7 with `JsonCodec`, "7" with `TextCodec`.
 
     A value opens only where it was written: in its prefix, namespace, slot and field. One that was changed, or copied
     from another session or field, or written under a key that is not in `keys`, is a `CodecError`, whose text is the
-    same for all causes. Needs cryptography: the extra `session-store[encryption]`.
+    same for all these causes. Needs cryptography: the extra `session-store[encryption]`.
 
     What it does not hide or prevent:
 
     - Names of namespaces, slots and fields are in clear, and so are the lengths of values (33 bytes are added to each).
-    - Counters and the fields of `hincrby` are plain integers, for the server must add to them. Reading them as values
-      is a `CodecError`; `hincrby(slot, field, 0)` gives such a field.
-    - Who can write to Redis can delete values, and put an older value of the same place back.
+    - Counters and the fields of `hincrby` are plain integers, for the server must add to them. Reading them is a
+      `CodecError` that says so, of `hgetall` and `load` too, where one is among what they read; other slots and fields
+      stay readable by name. `hincrby(slot, field, 0)` gives such a field.
+    - With `plain_integers=True`, who can write to Redis can put any 64-bit integer in place of any value: nothing proves
+      that `incr` or `hincrby` wrote it. Ask for it only where the code that reads a value can bear to be given an
+      integer instead. What is encrypted is never taken for an integer: its first byte is 1, which is no digit.
+    - Who can write to Redis can change counters, delete values, and put an older value of the same place back.
     - Nonces are random: change the key before it has written 2**32 values (NIST SP 800-38D, 8.3).
 
     Writing or reading a value of 100 bytes takes some 3 microseconds, 30 times what `TextCodec` takes, and a thirtieth
@@ -57,7 +66,7 @@ class EncryptedCodec(Generic[V]):
 
     __slots__ = ("_inner", "_ring")
 
-    def __init__(self, inner: Codec[V], *, keys: Sequence[bytes]) -> None:
+    def __init__(self, inner: Codec[V], *, keys: Sequence[bytes], plain_integers: bool = False) -> None:
         try:
             from cryptography.exceptions import InvalidTag
             from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -69,14 +78,15 @@ class EncryptedCodec(Generic[V]):
         if len(ciphers) < len(keys):
             raise ValueError("keys must differ from each other, and so must their ids: two of these do not")
         self._inner = inner
-        self._ring = _Ring(ciphers, next(iter(ciphers)), (InvalidTag, ValueError))
+        self._ring = _Ring(ciphers, next(iter(ciphers)), (InvalidTag, ValueError), plain_integers)
 
     def at(self, place: Place, /) -> Codec[V]:
         """The codec of one place."""
         return _Sealed(self._inner, self._ring, _written(place))
 
     def __repr__(self) -> str:
-        return f"EncryptedCodec({self._inner!r}, keys={len(self._ring.ciphers)})"
+        plain_integers = ", plain_integers=True" if self._ring.plain_integers else ""
+        return f"EncryptedCodec({self._inner!r}, keys={len(self._ring.ciphers)}{plain_integers})"
 
     def __reduce__(self) -> str:
         raise TypeError("an EncryptedCodec cannot be pickled or copied: its keys would go along")
@@ -88,6 +98,7 @@ class _Ring(NamedTuple):
     ciphers: dict[bytes, AESGCM]  # by the header of what each writes
     writing: bytes  # the header of the one that writes
     errors: tuple[type[Exception], ...]  # what reading raises for what is not ours
+    plain_integers: bool  # whether they are read
 
 
 class _Sealed(Generic[V]):
@@ -102,18 +113,23 @@ class _Sealed(Generic[V]):
 
     def encode(self, value: V, /) -> bytes:
         data = self._inner.encode(value)
-        ciphers, header, _ = self._ring
+        ciphers, header = self._ring.ciphers, self._ring.writing
         nonce = os.urandom(_NONCE_BYTES)
         return header + nonce + ciphers[header].encrypt(nonce, data, header + self._place)
 
     def decode(self, data: bytes, /) -> V:
-        ciphers, _, errors = self._ring
+        ciphers, _, errors, plain_integers = self._ring
         header, nonce, sealed = data[:_HEADER_BYTES], data[_HEADER_BYTES:_SEALED_AT], data[_SEALED_AT:]
-        if header in ciphers:
-            try:
+        try:
+            if header in ciphers:
                 return self._inner.decode(ciphers[header].decrypt(nonce, sealed, header + self._place))
-            except errors:
-                pass  # raised anew below: which step failed is nobody's business
+            is_plain = _is_plain_integer(data)
+            if is_plain and plain_integers:
+                return self._inner.decode(data)
+        except errors:
+            is_plain = False  # raised anew below: which step failed is nobody's business
+        if is_plain:  # to tell so gives nothing away: its digits are in clear for all who can write or see them
+            raise PlainIntegerError("a plain integer, as incr and hincrby write it; plain_integers=True reads it")
         raise ValueError("not what this codec writes at this place")
 
 
@@ -129,6 +145,11 @@ def _checked(keys: Sequence[bytes]) -> Sequence[bytes]:
         if len(key) != _KEY_BYTES:
             raise ValueError(f"keys must have {_KEY_BYTES} bytes, got one of {len(key)}")
     return keys
+
+
+def _is_plain_integer(data: bytes) -> bool:
+    """Whether these are the digits of a 64-bit integer, as `incr` and `hincrby` leave them."""
+    return _PLAIN_INTEGER.fullmatch(data) is not None and -(2**63) <= int(data) < 2**63
 
 
 def _header(key: bytes) -> bytes:

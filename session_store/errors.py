@@ -116,14 +116,23 @@ class CodecError(SessionStoreError):
     """What a key holds was not written by the store's codec. The value is not shown, nor kept.
 
     Another program or another codec wrote it, or, with an `EncryptedCodec`, it was not written at this place under one
-    of its keys; all causes look alike. Read it with what wrote it, or `delete` the slot. Attribute: `key`.
+    of its keys; these causes look alike. Read it with what wrote it, or `delete` the slot. Or a counter or a field of
+    `hincrby` was read through an `EncryptedCodec` without `plain_integers=True`: see there.
+    Attributes: `key` (the full Redis key), `plain_integer` (whether it is the last of these).
     """
 
-    def __init__(self, key: str) -> None:
-        super().__init__(key)
+    def __init__(self, key: str, plain_integer: bool = False) -> None:  # noqa: FBT001, FBT002  # pickling: by position
+        super().__init__(key, plain_integer)
         self.key = key
+        self.plain_integer = plain_integer
 
     def __str__(self) -> str:
+        if self.plain_integer:
+            return (
+                "the slot, or a field of it, holds a plain integer, as incr and hincrby write it: "
+                "EncryptedCodec(.., plain_integers=True) reads it; without, hincrby(slot, field, 0) gives a field's, "
+                "and incr(slot) the next id (attribute key tells the slot)"
+            )
         return "the codec cannot read what the slot holds (attribute key tells the slot)"
 
 

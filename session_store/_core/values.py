@@ -12,6 +12,10 @@ from session_store.errors import CodecError
 T = TypeVar("T")
 
 
+class PlainIntegerError(ValueError):
+    """A codec has met what `incr` and `hincrby` write, and does not take it for a value."""
+
+
 class Values(Generic[V]):
     """The values of one namespace, by a codec to which all places are alike."""
 
@@ -86,9 +90,9 @@ def decoded(key: bytes, decode: Callable[..., T], *args: Any) -> T:
     """What `decode` makes of what a key held."""
     try:
         return decode(*args)
-    except ValueError:
-        pass  # raised anew below: this error may carry what was read
-    raise CodecError(key.decode())
+    except ValueError as error:  # raised anew below: this error may carry what was read
+        plain_integer = isinstance(error, PlainIntegerError)
+    raise CodecError(key.decode(), plain_integer)
 
 
 def values_of(codec: Codec[V] | PlacedCodec[V], prefix: str, namespace: str) -> Values[V]:

@@ -69,13 +69,16 @@ def test_a_commit_reads_and_writes_them(ns: NamespaceFace, raw: redis.Redis, pre
     assert not any(SECRET.encode() in each for each in held(raw, prefix))
 
 
-def test_a_value_that_was_moved_does_not_open(face: Face, ns: NamespaceFace, raw: redis.Redis, prefix: str) -> None:
+@pytest.mark.parametrize("plain_integers", [False, True])
+def test_a_value_that_was_moved_does_not_open(face: Face, raw: redis.Redis, prefix: str, plain_integers: bool) -> None:
     """By who can write to the database: to another field, slot, session or prefix, from a hash, or into one."""
+    codec = EncryptedCodec(TextCodec(), keys=KEYS, plain_integers=plain_integers)
+    ns = face.namespace(prefix, "u", codec=codec)
     ns.set("a", SECRET)
     ns.hset("h", "f", SECRET)
     text, field = raw.get(ns.key("a")), raw.hget(ns.key("h"), "f")
-    neighbour = face.namespace(prefix, "v", codec=EncryptedCodec(TextCodec(), keys=KEYS))
-    elsewhere = face.namespace(f"{prefix}-", "u", codec=EncryptedCodec(TextCodec(), keys=KEYS))
+    neighbour = face.namespace(prefix, "v", codec=codec)
+    elsewhere = face.namespace(f"{prefix}-", "u", codec=codec)
     raw.set(ns.key("b"), text)
     raw.set(ns.key("from-field"), field)
     raw.set(neighbour.key("a"), text)
@@ -97,7 +100,8 @@ def test_a_value_that_was_moved_does_not_open(face: Face, ns: NamespaceFace, raw
         with pytest.raises(CodecError) as caught:
             call()
         assert str(caught.value) == "the codec cannot read what the slot holds (attribute key tells the slot)"
-        assert (vars(caught.value).keys(), caught.value.__cause__, caught.value.__context__) == ({"key"}, None, None)
+        assert vars(caught.value).keys() == {"key", "plain_integer"}
+        assert (caught.value.plain_integer, caught.value.__cause__, caught.value.__context__) == (False, None, None)
     assert ns.get("a") == ns.hget("h", "f") == SECRET
 
 
@@ -114,12 +118,65 @@ def test_counters_stay_integers(ns: NamespaceFace) -> None:
     """The server adds to them, so they are not encrypted, and are no values of the codec."""
     assert [ns.incr("id"), ns.incr("id", 5)] == [1, 6]
     assert [ns.hincrby("h", "f", 7), ns.hincrby("h", "f", 0)] == [7, 7]
-    for call in (lambda: ns.get("id"), lambda: ns.hget("h", "f")):
-        with pytest.raises(CodecError):
-            call()
     ns.hset("h", "g", "7")
     with pytest.raises(WrongTypeError):
         ns.hincrby("h", "g")
+
+
+@pytest.mark.parametrize(
+    ("call", "counters"),
+    [
+        (("get", "id"), {"id"}),
+        (("hget", "h", "f"), {"h"}),
+        (("hmget", "h", ["card", "f"]), {"h"}),
+        (("hgetall", "h"), {"h"}),
+        (("load", "card", "id"), {"id"}),
+        (("load", "card", "h"), {"h"}),
+        (("load",), {"id", "h"}),
+    ],
+    ids=str,
+)
+def test_the_error_of_a_counter_says_what_it_is_and_where(ns: NamespaceFace, call: Any, counters: set[str]) -> None:
+    """And its neighbours can be read by their names."""
+    ns.set("card", SECRET)
+    ns.hset("h", "card", SECRET)
+    ns.incr("id", 7)
+    ns.hincrby("h", "f", 7)
+    method, *args = call
+    reads = [lambda: getattr(ns, method)(*args)]
+    if method != "load":
+        reads.append(lambda: ns.cas(["id", "h"], lambda ops: (yield call)))
+    for read in reads:
+        with pytest.raises(CodecError, match="holds a plain integer, as incr and hincrby write it") as caught:
+            read()
+        assert caught.value.plain_integer
+        assert caught.value.key in {ns.key(slot) for slot in counters}
+        assert caught.value.__cause__ is caught.value.__context__ is None
+    assert (ns.load("card"), ns.hmget("h", ["card"]), ns.hincrby("h", "f", 0)) == ({"card": SECRET}, [SECRET], 7)
+
+
+@pytest.mark.parametrize("inner", [TextCodec(), JsonCodec()], ids=repr)
+def test_counters_read_back_when_asked_for(face: Face, raw: redis.Redis, prefix: str, inner: Any) -> None:
+    """As what the inner codec makes of their digits, beside what is encrypted, in every read."""
+    ns = face.namespace(prefix, "u", codec=EncryptedCodec(inner, keys=KEYS, plain_integers=True))
+    seven, minus_one = (7, -1) if isinstance(inner, JsonCodec) else ("7", "-1")
+    ns.set("card", SECRET)
+    ns.hset("h", "card", SECRET)
+    ns.incr("id", 7)
+    ns.hincrby("h", "f", -1)
+
+    def fn(ops: Any) -> Any:
+        fields = yield "hgetall", "h"
+        assert ((yield "get", "id"), fields) == (seven, {"card": SECRET, "f": minus_one})
+        ops.hset("copy", mapping=fields)
+
+    ns.cas(["id", "h"], fn)
+    assert (ns.get("id"), ns.hget("h", "f"), ns.hmget("h", ["f", "card"])) == (seven, minus_one, [minus_one, SECRET])
+    fields = {"card": SECRET, "f": minus_one}
+    assert ns.load() == {"card": SECRET, "h": fields, "id": seven, "copy": fields}
+    assert raw.hget(ns.key("copy"), "f")[:1] == b"\x01"  # what is set is encrypted, an integer too
+    with pytest.raises(WrongTypeError):
+        ns.hincrby("copy", "f")
 
 
 def test_a_key_is_rotated_under_living_sessions(face: Face, ns: NamespaceFace, prefix: str) -> None:

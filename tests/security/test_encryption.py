@@ -24,8 +24,8 @@ PARTS = st.text("12:a", max_size=3)
 PLACES = st.builds(Place, PARTS, PARTS, PARTS, st.none() | PARTS)
 
 
-def codec(*keys: bytes, inner: Any = None) -> EncryptedCodec[Any]:
-    return EncryptedCodec(inner or TextCodec(), keys=keys or (KEY,))
+def codec(*keys: bytes, inner: Any = None, plain_integers: bool = False) -> EncryptedCodec[Any]:
+    return EncryptedCodec(inner or TextCodec(), keys=keys or (KEY,), plain_integers=plain_integers)
 
 
 def refusal(codec: EncryptedCodec[Any], data: bytes, place: Place = HERE) -> ValueError:
@@ -48,16 +48,18 @@ def test_a_value_opens_at_no_other_place(one: Place, other: Place) -> None:
     refusal(codec(), codec().at(one).encode("value"), other)
 
 
-def test_a_value_opens_only_as_it_was_written() -> None:
+@pytest.mark.parametrize("plain_integers", [False, True])
+def test_a_value_opens_only_as_it_was_written(plain_integers: bool) -> None:
     """Not when a bit of a byte is another one, nor when something is missing or more."""
-    data = codec().at(HERE).encode("value")
+    reading = codec(plain_integers=plain_integers)
+    data = reading.at(HERE).encode("7")
     for index, byte in enumerate(data):
         for bit in range(8):
-            refusal(codec(), data[:index] + bytes([byte ^ 1 << bit]) + data[index + 1 :])
+            refusal(reading, data[:index] + bytes([byte ^ 1 << bit]) + data[index + 1 :])
     for length in range(len(data)):
-        refusal(codec(), data[:length])
+        refusal(reading, data[:length])
     for more in (data + b"\0", b"\1" + data, data + data):
-        refusal(codec(), more)
+        refusal(reading, more)
 
 
 def test_a_value_opens_only_with_its_key() -> None:
@@ -94,6 +96,51 @@ def test_nothing_tells_why_a_value_does_not_open() -> None:
     for each in refusals:
         assert (type(each), each.args, each.__cause__, each.__context__) == (ValueError, (MESSAGE,), None, None)
         assert vars(each) == {}
+
+
+@pytest.mark.parametrize("number", [0, 7, -1, 10, 2**63 - 1, -(2**63)])
+def test_a_plain_integer_is_told_as_one_or_read(number: int) -> None:
+    """It lies there in clear: to tell it gives nothing away. Digits are left to the inner codec."""
+    data = str(number).encode()
+    with pytest.raises(ValueError, match="a plain integer, as incr and hincrby write it") as caught:
+        codec().at(HERE).decode(data)
+    assert (caught.value.__cause__, caught.value.__context__, vars(caught.value)) == (None, None, {})
+    assert codec(plain_integers=True).at(HERE).decode(data) == str(number)
+    read = codec(inner=JsonCodec(), plain_integers=True).at(HERE).decode(data)
+    assert (read, type(read)) == (number, int)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        *(b"", b"-", b"-0", b"+1", b"00", b"07", b"-07", b" 7", b"7 ", b"7\n", b"7\0", b"1.0", b"1e3", b"0x7", b"1_0"),
+        *(
+            "\N{ARABIC-INDIC DIGIT SEVEN}".encode(),
+            b"9223372036854775808",
+            b"-9223372036854775809",
+            b"1" * 5_000,
+            b'"7"',
+            b"true",
+        ),
+    ],
+)
+@pytest.mark.parametrize("plain_integers", [False, True])
+def test_what_redis_writes_for_no_integer_is_none(data: bytes, plain_integers: bool) -> None:
+    refusal(codec(inner=JsonCodec(), plain_integers=plain_integers), data)
+
+
+def test_a_plain_integer_that_the_inner_codec_refuses_is_refused() -> None:
+    """A codec that never writes digits does not read them either, and what it says of them is not handed on."""
+
+    class Quoted(TextCodec):
+        def decode(self, data: bytes, /) -> str:
+            raise ValueError(f"no quotes: {data!r}")
+
+    reading = codec(inner=Quoted(), plain_integers=True)
+    assert (refusal(reading, b"4242").__context__, repr(reading)) == (
+        None,
+        "EncryptedCodec(TextCodec(), keys=1, plain_integers=True)",
+    )
 
 
 def test_no_two_values_are_encrypted_alike() -> None:

@@ -184,6 +184,12 @@ def test_what_cannot_be_read_is_not_shown(witness: Witness, raw: redis.Redis) ->
         other = witness.namespace(codec=codec)
         raw.set(other.key(SLOT), VALUE, ex=60)
         assert isinstance(witness.call("codec", lambda other=other: other.get(SLOT)), errors.CodecError)
+    raw.set(other.key(SLOT), NUMBER, ex=60)
+    raw.hset(other.key(HASH), FIELD, NUMBER)
+    for call in (Call("get", (SLOT,)), Call("hget", (HASH, FIELD)), Call("load")):
+        error = witness.call("plain integer", lambda call=call: call.on(other))
+        assert isinstance(error, errors.CodecError)
+        assert error.plain_integer
 
 
 def test_refused_commits_show_nothing(witness: Witness, raw: redis.Redis) -> None:

@@ -23,6 +23,7 @@ EXAMPLES = [
     errors.NamespacePurgedError("u"),
     errors.NestedCasError("u"),
     errors.CodecError("shop:u:a"),
+    errors.CodecError("shop:u:a", True),
     errors.ReplicationError("shop:u:a", 1, 2),
 ]
 TEXTS = [
@@ -33,6 +34,11 @@ TEXTS = [
     "the namespace was purged, and its fence still refuses writes (attribute namespace tells which)",
     "with_cas inside a closure of the same namespace; give one call all the slots",
     "the codec cannot read what the slot holds (attribute key tells the slot)",
+    (
+        "the slot, or a field of it, holds a plain integer, as incr and hincrby write it: "
+        "EncryptedCodec(.., plain_integers=True) reads it; without, hincrby(slot, field, 0) gives a field's, and "
+        "incr(slot) the next id (attribute key tells the slot)"
+    ),
     "the write was done, but 1 replicas have it and not 2 (attribute key tells the slot)",
 ]
 NAMES = {
