@@ -8,24 +8,34 @@ from session_store.errors import NestedCasError
 
 
 class _Closure:
-    """A closure that runs, or has ended: a task that it started may outlive it."""
+    """A closure that runs, or has ended: the context of a task that it started may outlive it.
 
-    __slots__ = ("outer", "place", "running")
+    One that has ended lets go of its name, and of those around it that ended earlier: else each round of a heartbeat,
+    which starts the next one in its closure, would keep all rounds before it alive.
+    """
+
+    __slots__ = ("outer", "place")
 
     def __init__(self, place: tuple[int, str], outer: _Closure | None) -> None:
-        self.place = place
-        self.outer = outer
-        self.running = True
+        self.place: tuple[int, str] | None = place  # None once it has ended
+        self.outer = outer  # once this one has ended: the next one around it that ran then
 
 
 _innermost: ContextVar[_Closure | None] = ContextVar("session_store_closure", default=None)
+
+
+def _running(closure: _Closure | None) -> _Closure | None:
+    """The closure itself, or else the next one around it that has not ended."""
+    while closure is not None and closure.place is None:
+        closure = closure.outer
+    return closure
 
 
 def refuse_nesting(client: object, base: str, namespace: str) -> None:
     """Raises `NestedCasError` inside a running closure of this namespace."""
     closure = _innermost.get()
     while closure is not None:
-        if closure.running and closure.place == (id(client), base):
+        if closure.place == (id(client), base):
             raise NestedCasError(namespace)
         closure = closure.outer
 
@@ -33,14 +43,16 @@ def refuse_nesting(client: object, base: str, namespace: str) -> None:
 class closure_of:  # noqa: N801  # used like a function; made by contextlib it would take twice the time
     """The time in which a closure of this namespace runs."""
 
-    __slots__ = ("_closure", "_reset")
+    __slots__ = ("_closure",)
 
     def __init__(self, client: object, base: str) -> None:
         self._closure = _Closure((id(client), base), _innermost.get())
 
     def __enter__(self) -> None:
-        self._reset = _innermost.set(self._closure)
+        _innermost.set(self._closure)
 
     def __exit__(self, *_: object) -> None:
-        self._closure.running = False
-        _innermost.reset(self._reset)
+        closure = self._closure
+        closure.place, closure.outer = None, _running(closure.outer)
+        if _innermost.get() is closure:  # else a coroutine is being closed by whoever let go of it
+            _innermost.set(closure.outer)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Iterator
+from contextvars import Context, copy_context
 from typing import Any
 
 import pytest
@@ -20,6 +22,7 @@ from session_store import (
     NestedCasError,
     SessionStore,
 )
+from session_store._core import nesting
 
 PLACES = pytest.mark.parametrize("place", ["server", "memory"], indirect=True)
 
@@ -207,3 +210,143 @@ async def test_concurrent_calls_are_not_nested(async_client: Any, prefix: str) -
 
     calls = [ns.with_cas(slot, closure) for slot in ("a", "b")]
     assert await asyncio.gather(*calls) == ["inner", "inner"]
+
+
+ROUNDS = 50  # of a heartbeat; what is kept alive in each of them adds up
+
+
+def closures_held() -> int:
+    gc.collect()
+    return sum(type(each) is nesting._Closure for each in gc.get_objects())
+
+
+def reachable(thing: object) -> list[object]:
+    """What an object keeps alive, but for classes."""
+    found, waiting = [], [thing]
+    while waiting:
+        each = waiting.pop()
+        if not isinstance(each, type):
+            found.append(each)
+            waiting += gc.get_referents(each)
+    return found
+
+
+@PLACES
+def test_heartbeat(client: Any, prefix: str) -> None:
+    """Each round begins in the context of the closure before it, and closures that have ended are not kept alive."""
+    ns, context, before = of(client, prefix), copy_context(), closures_held()
+
+    def closure(snap: Any, ops: Any) -> Context:
+        ops.set("beat", str(int(snap.get("beat") or 0) + 1))
+        return copy_context()
+
+    for _ in range(ROUNDS):
+        context = context.run(ns.with_cas, "beat", closure, max_retries=0)
+    assert closures_held() - before <= 1
+    assert ns.get("beat") == str(ROUNDS)
+
+
+@PLACES
+@pytest.mark.parametrize("begins", ["after the one before", "during the one before"])
+async def test_heartbeat_async(async_client: Any, prefix: str, begins: str) -> None:
+    """Each closure starts the task of the next one: here the context is a task's own."""
+    overlapping, before = begins == "during the one before", closures_held()
+    begun, ended = ([asyncio.Event() for _ in range(ROUNDS + 1)] for _ in range(2))
+    held = asyncio.get_running_loop().create_future()
+    ended[0].set()
+
+    async def beat(number: int) -> None:
+        async def closure(snap: Any, ops: Any) -> None:
+            begun[number].set()
+            await ended[number - 1].wait()
+            ops.set("beat", str(number))
+            if number < ROUNDS:
+                tasks.append(asyncio.ensure_future(beat(number + 1)))
+                if overlapping:
+                    await begun[number + 1].wait()
+
+        if not overlapping:
+            await ended[number - 1].wait()
+        await async_of(async_client, prefix, f"n{number % 2}").with_cas("beat", closure, max_retries=0)
+        if number == ROUNDS:  # looked at here: once the task has ended, its context is gone
+            held.set_result(closures_held() - before)
+        ended[number].set()
+
+    tasks = [asyncio.ensure_future(beat(1))]
+    assert await asyncio.wait_for(held, PATIENCE) <= 1
+    await asyncio.gather(*tasks)
+
+
+@PLACES
+def test_context_of_a_closure_between(client: Any, prefix: str) -> None:
+    """It outlives its own closure, and still knows of the one around it, for as long as that runs."""
+    ns, between = of(client, prefix), of(client, prefix, "between")
+
+    def innermost(snap: Any, ops: Any) -> None:
+        with pytest.raises(NestedCasError):
+            ns.with_cas("n", write)
+        with pytest.raises(NestedCasError):
+            between.with_cas("n", write)
+
+    def closure(snap: Any, ops: Any) -> Context:
+        context = between.with_cas("n", lambda snap, ops: copy_context())
+        with pytest.raises(NestedCasError):
+            context.run(ns.with_cas, "n", write)
+        context.run(between.with_cas, "n", innermost)
+        return context
+
+    context = ns.with_cas("n", closure, max_retries=0)
+    assert context.run(ns.with_cas, "n", write, max_retries=0) == "inner"
+
+
+@PLACES
+async def test_task_of_a_closure_between(async_client: Any, prefix: str) -> None:
+    """The same for async."""
+    ns, between = async_of(async_client, prefix), async_of(async_client, prefix, "between")
+    between_ended, refused, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    tasks = []
+
+    async def later() -> str:
+        await between_ended.wait()
+        with pytest.raises(NestedCasError):
+            await ns.with_cas("n", async_write)
+        refused.set()
+        await ended.wait()
+        return await ns.with_cas("n", async_write)
+
+    async def innermost(snap: Any, ops: Any) -> None:
+        tasks.append(asyncio.ensure_future(later()))
+
+    async def closure(snap: Any, ops: Any) -> None:
+        await between.with_cas("n", innermost)
+        between_ended.set()
+        await refused.wait()
+
+    await asyncio.wait_for(ns.with_cas("n", closure, max_retries=0), PATIENCE)
+    ended.set()
+    assert await asyncio.wait_for(asyncio.gather(*tasks), PATIENCE) == ["inner"]
+
+
+def test_context_that_outlives_its_closures(prefix: str) -> None:
+    """It keeps neither the client nor a name, which may be a credential, of what has ended."""
+    client = InMemoryClient()
+    inside = of(client, prefix, "inside")
+
+    def closure(snap: Any, ops: Any) -> Context:
+        return inside.with_cas("n", lambda snap, ops: copy_context())
+
+    kept = reachable(of(client, prefix).with_cas("n", closure)[nesting._innermost])
+    assert not any(isinstance(each, (str, InMemoryClient)) for each in kept)
+
+
+def test_closure_that_ends_in_another_context() -> None:
+    """A coroutine that nobody awaits any more is closed by whoever is at hand, and that disturbs no closure there."""
+    client = object()
+    lost = nesting.closure_of(client, "lost")
+    copy_context().run(lost.__enter__)
+    with nesting.closure_of(client, "outer"):
+        lost.__exit__(None, None, None)
+        with pytest.raises(NestedCasError):
+            nesting.refuse_nesting(client, "outer", "outer")
+    nesting.refuse_nesting(client, "outer", "outer")
+    nesting.refuse_nesting(client, "lost", "lost")
