@@ -1,7 +1,7 @@
 """The fixtures, the option and the marker that pytest has where this package is installed.
 
 pytest imports this module at the start of every run, also of those that have nothing to do with sessions: whatever is
-heavy or optional is imported by the fixture that needs it.
+heavy or optional is imported by the fixture that needs it, and nothing is named here that pytest 6.2 does not have.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _MARKER = (
     "interleavings(tasks, *, setup=None, check='serializable', faults=(), ...): explore these tasks with "
     "session_store.testing.explore when the test begins; fail where an order of their commands breaks the check."
 )
-_RESULT = pytest.StashKey[Any]()
+_RESULT = "_session_store_interleavings"  # an attribute of the test's item: pytest 6 has no stash
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -74,12 +74,12 @@ def pytest_runtest_call(item: pytest.Item) -> None:
 
     try:
         for marker in reversed(markers):
-            item.stash[_RESULT] = explore(*marker.args, **marker.kwargs)
+            setattr(item, _RESULT, explore(*marker.args, **marker.kwargs))
     except (InterleavingError, NotDeterministicError, StuckTaskError) as error:
         raise pytest.fail.Exception(str(error), pytrace=False) from None  # its text is all there is to know, shown once
     arguments = getattr(item, "funcargs", {})  # a doctest has none
     if "interleavings" in arguments:
-        arguments["interleavings"] = item.stash[_RESULT]
+        arguments["interleavings"] = getattr(item, _RESULT)
 
 
 @pytest.fixture
@@ -162,4 +162,4 @@ def interleavings(request: pytest.FixtureRequest) -> Any:
     """What the marker `interleavings` explored: the result of its `session_store.testing.explore`."""
     if request.node.get_closest_marker("interleavings") is None:
         pytest.fail("the fixture interleavings needs the marker: @pytest.mark.interleavings(tasks, ...)", pytrace=False)
-    return request.node.stash.get(_RESULT, _NotYet())
+    return getattr(request.node, _RESULT, _NotYet())

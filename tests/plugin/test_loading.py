@@ -8,6 +8,13 @@ import pytest
 
 pytest_plugins = ["pytester"]
 
+# What `pytest` has today, and did not have in 6.2: whoever names one of these when the plugin loads breaks old runs.
+NEWER_THAN_6_2 = (
+    "CallInfo CollectReport Config Dir Directory ExceptionInfo FixtureDef HIDDEN_PARAM LineMatcher Mark MarkDecorator "
+    "MarkGenerator Metafunc OptionGroup Parser PytestPluginManager RaisesExc RaisesGroup RunResult Stash StashKey "
+    "TerminalReporter TestReport TestShortLogReport version_tuple"
+)
+
 
 def test_loading_it_loads_nothing_heavy(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run that uses no fixture of ours imports neither redis-py nor a part of the library."""
@@ -26,6 +33,31 @@ def test_loading_it_loads_nothing_heavy(run: Any, monkeypatch: pytest.MonkeyPatc
         plugins=(),
     )
     result.assert_outcomes(passed=1)
+
+
+def test_beside_an_old_pytest(run: Any, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever has pytest 6 has runs as before, and fixtures that work."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    pytester.makepyfile(old=f"import pytest\nfor name in {NEWER_THAN_6_2!r}.split(): vars(pytest).pop(name, None)\n")
+    result = run(
+        """
+        import pytest
+
+        def add(ns):
+            ns.hincrby("basket", "tea")
+
+        def test_other():
+            assert not hasattr(pytest, "StashKey")
+
+        @pytest.mark.interleavings({"tab one": add, "tab two": add})
+        def test_ours(namespace, async_namespace, interleavings):
+            assert namespace.slots() == []
+            assert interleavings.complete
+        """,
+        *("-p", "old", "-p", "session_store.testing.plugin"),
+        plugins=(),
+    )
+    result.assert_outcomes(passed=2)
 
 
 def test_without_the_extra(run: Any) -> None:
