@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
+from importlib.resources import files
 
-_FOLDER = Path(__file__).parent.parent / "lua"
+_FOLDER = files("session_store") / "lua"  # also in a zip, or frozen, where it is no folder
 
 
 class Script:
