@@ -249,6 +249,30 @@ STORIES = {
         Deed(0, "u", Call("exists", ("a",))),
         Deed(0, "u", Call("set", ("a", "x"))),
     ],
+    "a refused call in an index without a record": [
+        Deed(OUTSIDER, "u", Call("write", ("a", "string", "x", 300))),
+        Deed(0, "u", Call("touch", (), {"scan": True})),
+        Deed(1, "u", Call("incr", ("a",))),
+    ],
+    "a commit that changes nothing in an index without a record": [
+        Deed(OUTSIDER, "u", Call("write", ("a", "hash", {"f": "x"}, 300))),
+        Deed(0, "u", Call("touch", (), {"scan": True})),
+        Deed(1, "u", Commit("a", [], [], False, [], [Call("hdel", ("a", "g"))], False, 0)),
+        Deed(0, "u", Call("set", ("b:*", "x"), {"xx": True})),  # there is a record now
+    ],
+    "a write that asks for less in an index without a record": [
+        Deed(OUTSIDER, "u", Call("write", ("a", "string", "x", 300))),
+        Deed(0, "u", Call("touch", (), {"scan": True})),
+        Deed(1, "u", Call("set", ("a", "y"), {"ttl": 100})),
+        Deed(0, "u", Call("hset", ("a", "f", "x"))),
+    ],
+    "a purge takes the record along": [
+        Deed(0, "u", Call("set", ("a", "x"))),
+        Deed(1, "u", Call("purge")),
+        Deed(OUTSIDER, "u", Call("write", ("a", "string", "x", 300))),
+        Deed(0, "u", Call("touch", (), {"scan": True})),
+        Deed(1, "u", Call("incr", ("a",))),
+    ],
 }
 
 

@@ -21,7 +21,7 @@ from session_store.errors import (
     NestedCasError,
     WrongTypeError,
 )
-from session_store.testing.model._space import RECORD_AGE, Slot, Space
+from session_store.testing.model._space import Slot, Space
 
 MOST_BYTES = 65_536  # of a watched slot that a snapshot keeps; a larger one is read when asked for
 OUTSIDER = 2  # who is neither store 0 nor store 1, but another program
@@ -125,29 +125,21 @@ class ModelNamespace(Reads):
         return self._model.spaces[self.name]
 
     def _apply(self, *operations: tuple[Any, ...]) -> list[Any]:
-        """All operations in their order, or none. A fence refuses them before they are looked at.
-
-        They are recorded even when none of them changed anything, in an index of their own if there is no other.
-        """
+        """All operations in their order, or none. A fence refuses them before they are looked at."""
         if self._space().fence_left > 0:
             raise NamespacePurgedError(self.name)
         space = deepcopy(self._space())
         results = [getattr(space, verb)(slot, self._model.seconds(ttl), *args) for verb, slot, ttl, *args in operations]
+        space.record()
         self._model.spaces[self.name] = space
-        self._record()
         return results
-
-    def _record(self) -> None:
-        """A call that changed nothing is on record as well: were it to arrive again, it might find something to do."""
-        if self._space().index_left <= 0:
-            self._space().index_left = RECORD_AGE
 
     def _apply_one(self, *operation: Any) -> Any:
         """A single call, which is on record when it is refused, too."""
         try:
             return self._apply(operation)[0]
         except (WrongTypeError, ResponseError):
-            self._record()
+            self._space().record()
             raise
 
     def set(self, slot: str, value: str, *, ttl: Ttl = None, nx: bool = False, xx: bool = False) -> bool:

@@ -12,7 +12,7 @@ from redis.exceptions import ResponseError
 from session_store.errors import WrongTypeError
 
 INT64 = range(-(2**63), 2**63)
-RECORD_AGE = 600  # seconds that the record of a call keeps an index that nothing else asks for
+RECORD_AGE = 600  # seconds that the first record of a call keeps an index for its own sake
 
 
 @dataclass
@@ -37,6 +37,8 @@ class Space:
         self.slots: dict[str, Slot] = {}  # what lives, whoever wrote it
         self.index: dict[str, int | None] = {}  # what this library wrote and has not deleted: a counter's last value
         self.index_left = 0.0  # the index lasts for the longest TTL that a change has asked for
+        self.asked = 0.0  # the longest TTL that the changes of the call in progress ask for
+        self.recorded = False  # whether a call is on record in the index; `touch` makes one without a record
         self.fence_left = 0.0
         self.revisions: Counter[str] = Counter()  # by slot, how often it was changed; what WATCH sees
 
@@ -50,6 +52,7 @@ class Space:
                 self.remove(name)
         if self.index_left <= 0:
             self.index.clear()
+            self.recorded = False
 
     def content(self, name: str, kind: str, operation: str) -> Any:
         """What a slot holds, None for nothing. A slot of another kind is an error."""
@@ -63,7 +66,14 @@ class Space:
         self.slots[name] = Slot(kind, value, ttl)
         self.revisions[name] += 1
         self.index.setdefault(name, None)
-        self.index_left = max(self.index_left, ttl)
+        self.asked = max(self.asked, ttl)
+
+    def record(self) -> None:
+        """Ends a call. One that changed nothing is on record as well: arriving again, it might find something to do."""
+        if not self.asked and not self.recorded:
+            self.asked = RECORD_AGE
+        self.index_left = max(self.index_left, self.asked)
+        self.asked, self.recorded = 0.0, True
 
     def remove(self, name: str) -> bool:
         """A key that goes, for whatever reason. The index is not told."""
@@ -82,7 +92,7 @@ class Space:
     def delete(self, name: str, ttl: float) -> bool:
         """Any kind of slot, and a counter's last value with it."""
         if name in self.slots or name in self.index:
-            self.index_left = max(self.index_left, ttl)
+            self.asked = max(self.asked, ttl)
         self.index.pop(name, None)
         return self.remove(name)
 
@@ -153,6 +163,7 @@ class Space:
         names = [*self.index, *(self.slots if scan else ())]
         count = sum(self.remove(name) and not name.startswith("~") for name in names)
         self.index.clear()
+        self.recorded = False
         self.fence_left = self.index_left = max(self.fence_left, fence, 0)
         return count
 
