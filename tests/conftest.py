@@ -6,7 +6,10 @@ from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
+from support import examples
 from support.servers import Server
+
+examples.load_profiles()
 
 
 @pytest.fixture(scope="session")

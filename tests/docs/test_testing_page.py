@@ -37,7 +37,8 @@ FILES = [
 def run(file: File, folder: Path) -> subprocess.CompletedProcess[str]:
     """Runs it as a user would."""
     (folder / file.name).write_text(file.code)
-    command = [sys.executable, "-m", "pytest", "-q", "-s", "-p", "no:cacheprovider", "-p", "no:randomly", file.name]
+    options = ["-q", "-s", "-p", "no:cacheprovider", "-p", "no:randomly", "--hypothesis-seed=0"]
+    command = [sys.executable, "-m", "pytest", *options, file.name]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
 
 

@@ -105,7 +105,7 @@ def endings(stage: Stage, fault: str | None, search: Any) -> tuple[set[str], int
     return {repr((each.results, sorted(each.contents.items()))) for each in ends}, len(runs)
 
 
-@settings(max_examples=EXAMPLES, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.too_slow])
 @given(program=programs, fault=st.sampled_from((None, None, *FAULTS)))
 @example([[Step("with_cas", ("a", "b"))], [Step("with_cas", ("b", "a"))]], None)
 @example([[Step("with_cas", ("a", "a"))], [Step("with_cas", ("a", "a"))]], "script_flush")

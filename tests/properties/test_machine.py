@@ -9,8 +9,8 @@ import os
 from contextlib import ExitStack
 from functools import partial
 
+import pytest
 import redis
-from hypothesis import settings
 from hypothesis.stateful import invariant
 from support.servers import Server
 
@@ -34,6 +34,7 @@ class OnlyMachine(Machine):
         assert [key for key in self.database.keys("*") if not key.startswith(self.root.encode())] == []
 
 
+@pytest.mark.hypothesis  # as Hypothesis marks its own
 def test_model_memory_and_server_agree(server: Server) -> None:
     """Whatever two stores and another program do, one after the other or in the middle of a closure."""
     with ExitStack() as closing:
@@ -44,12 +45,7 @@ def test_model_memory_and_server_agree(server: Server) -> None:
 
         clients = clients_of(tuple(partial(connect, *each) for each in ((2, False), (2, True), (3, False), (3, True))))
         OnlyMachine.database = connect(2, False)
-        run_machine(
-            lambda: OnlyMachine(clients),
-            examples=EXAMPLES,
-            steps=40,
-            settings=settings(derandomize=False, print_blob=True),
-        )
+        run_machine(lambda: OnlyMachine(clients), examples=EXAMPLES, steps=40, settings=None)
         assert OnlyMachine.database.dbsize() == 0
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import sys
 from typing import Any
 
@@ -20,8 +19,8 @@ INPUTS = 1_000  # `make faults` takes 200,000
 
 @pytest.mark.parametrize("flavour", ["sync", "async"])
 def test_a_thousand_odd_names(flavour: str) -> None:
-    """The seed is pytest-randomly's, which prints it."""
-    checked = fuzz.run(INPUTS, random.randrange(2**32), flavour)
+    """The same in every run; `make faults` draws others."""
+    checked = fuzz.run(INPUTS, 1, flavour)
     assert checked.inputs >= INPUTS
     assert checked.accepted > INPUTS / 4
     assert checked.inputs - checked.accepted > INPUTS / 4
