@@ -87,7 +87,7 @@ def test_the_readme_s_own_tests_pass(names: dict[str, Any]) -> None:
         test()
 
 
-def kept(names: dict[str, Any], visitor: str, add: Callable[[str], int]) -> None:
+def kept(names: dict[str, Any], name: str, add: Callable[[str], int]) -> None:
     """Has two tabs put in 20 pieces each: those that were answered with 200 are in the basket, and the total is right."""
 
     def press(article: str) -> int:
@@ -95,38 +95,100 @@ def kept(names: dict[str, Any], visitor: str, add: Callable[[str], int]) -> None
 
     with ThreadPoolExecutor(2) as tabs:
         tea, cup = tabs.map(press, ["tea", "cup"])
-    ns = names["store"].namespace(visitor)
+    ns = names["store"].namespace(name)
     assert ns.hgetall("basket") == {"tea": str(tea), "cup": str(cup), "total": str(450 * tea + 1_200 * cup)}
     assert 86_300 < ns.ttl("basket") <= 86_400
 
 
 def test_the_fastapi_handler_on_a_server(names: dict[str, Any]) -> None:
     """Two tabs of one visitor, and what is not to be had."""
-    with TestClient(names["app"], cookies={"session_id": "visitor-2"}) as http:
+    with TestClient(names["app"], base_url="https://shop") as http:
+        name = names["name_of"](begin(http))
+        names["store"].namespace(name).delete("basket")
         assert http.post("/basket/pot").status_code == 404
-        kept(names, "visitor-2", lambda article: http.post(f"/basket/{article}").status_code)
+        kept(names, name, lambda article: http.post(f"/basket/{article}").status_code)
 
 
-def test_the_fastapi_handler_refuses_odd_sessions(names: dict[str, Any]) -> None:
-    """A cookie that could be no namespace is the visitor's error, and so is none."""
-    app = names["fastapi_app"](AsyncInMemoryClient())
-    with TestClient(app, cookies={"session_id": "a:b:c:d:e:f"}) as http:
-        assert http.post("/basket/tea").status_code == 422
-    with TestClient(app) as http:
-        assert http.post("/basket/tea").status_code == 422
+def begin(http: TestClient, cookie: str | bytes | None = None) -> str:
+    """A first request, with a cookie or without one: the session that it begins, which is a new one."""
+    headers = (
+        {} if cookie is None else {"cookie": b"session=" + (cookie.encode() if isinstance(cookie, str) else cookie)}
+    )
+    response = http.post("/basket/tea", headers=headers)
+    assert (response.status_code, response.json()) == (200, {"tea": "1", "total": "450"})
+    token, *attributes = response.headers["set-cookie"].split("; ")
+    assert {"HttpOnly", "Secure", "SameSite=lax"} <= set(attributes)
+    return token.removeprefix("session=")
+
+
+def test_the_fastapi_handler_gives_a_new_visitor_a_session(names: dict[str, Any]) -> None:
+    """And keeps to it. What is stored is not what the visitor sends."""
+    client = AsyncInMemoryClient()
+    with TestClient(names["fastapi_app"](client), base_url="https://shop") as http:
+        token = begin(http)
+        assert len(token) == 43
+        second = http.post("/basket/tea")
+        assert (second.json(), "set-cookie" in second.headers) == ({"tea": "2", "total": "900"}, False)
+    keys = session_store.InMemoryClient(server=client.server).keys()
+    assert len(keys) == 3
+    assert [key for key in keys if token.encode() in key or not key.startswith(b"shop:session-")] == []
+
+
+COOKIES = [
+    "invented",
+    "x" * 43,
+    "global-orders",
+    "a:b:c:d:e:f",
+    "session-",
+    "{a}",
+    '""',
+    "",
+    "Grüße",
+    b"\xff",
+    b'"\\355\\240\\200"',
+]
+
+
+@pytest.mark.parametrize("cookie", COOKIES)
+def test_the_fastapi_handler_takes_no_cookie_for_a_session(names: dict[str, Any], cookie: str | bytes) -> None:
+    """That it did not give out: neither one that fits, nor the name of another namespace, nor that of a session."""
+    client = AsyncInMemoryClient()
+    store = SessionStore(session_store.InMemoryClient(server=client.server), prefix="shop", default_ttl=60)
+    others = store.namespace("global-orders")
+    others.hset("basket", "tea", "7")
+    with TestClient(names["fastapi_app"](client), base_url="https://shop") as http:
+        token = begin(http, cookie)
+        name = names["name_of"](token)
+        http.cookies.clear()
+        assert begin(http, name) not in (cookie, token, name)
+    assert len(list(store.namespaces())) == 3
+    assert others.load() == {"basket": {"tea": "7"}}
+    assert 0 < others.ttl("basket") <= 60
+
+
+def test_the_fastapi_handler_renews_a_session_and_forgets_it(names: dict[str, Any]) -> None:
+    """It lasts for a day after the last request, and its cookie is then worth nothing."""
+    client = AsyncInMemoryClient()
+    sync = session_store.InMemoryClient(server=client.server)
+    with TestClient(names["fastapi_app"](client), base_url="https://shop") as http:
+        old = begin(http)
+        for count in ("2", "3"):
+            sync.advance(86_000)
+            assert http.post("/basket/tea").json()["tea"] == count
+        sync.advance(86_401)
+        assert begin(http, old) != old
 
 
 def test_the_fastapi_handler_answers_409_to_contention(names: dict[str, Any]) -> None:
     """When all four attempts lose, nothing is written."""
     client = AsyncInMemoryClient()
-    key = (
-        SessionStore(session_store.InMemoryClient(), prefix="shop", default_ttl=1).namespace("visitor-3").key("basket")
-    )
-    for _ in range(4):
-        client.simulate_concurrent_change(key)
-    with TestClient(names["fastapi_app"](client), cookies={"session_id": "visitor-3"}) as http:
+    store = SessionStore(session_store.InMemoryClient(server=client.server), prefix="shop", default_ttl=1)
+    with TestClient(names["fastapi_app"](client), base_url="https://shop") as http:
+        ns = store.namespace(names["name_of"](begin(http)))
+        for _ in range(4):
+            client.simulate_concurrent_change(ns.key("basket"))
         assert http.post("/basket/tea").status_code == 409
-        assert http.post("/basket/tea").json() == {"tea": "1", "total": "450"}
+        assert http.post("/basket/tea").json() == {"tea": "2", "total": "900"}
 
 
 def test_the_flask_handler_on_a_server(names: dict[str, Any]) -> None:
@@ -139,7 +201,23 @@ def test_the_flask_handler_on_a_server(names: dict[str, Any]) -> None:
         return http.post(f"/basket/{article}").status_code
 
     assert add("pot") == 404
-    kept(names, "visitor-4", add)
+    kept(names, "session-visitor-4", add)
+
+
+@pytest.mark.parametrize(
+    "cookie", ["", "global-orders", "eyJpZCI6Imdsb2JhbC1vcmRlcnMifQ.aR0-Xg.AAAAAAAAAAAAAAAAAAAAAAAAAAA"]
+)
+def test_the_flask_handler_takes_signed_cookies_only(names: dict[str, Any], cookie: str) -> None:
+    """Whoever brings another one, or none, is given a session; its cookie is for TLS and this site, not for scripts."""
+    client = session_store.InMemoryClient()
+    http = names["flask_app"](client).test_client()
+    if cookie:
+        http.set_cookie("session", cookie)
+    first = http.post("/basket/tea")
+    assert (first.status_code, first.json) == (200, {"tea": "1", "total": "450"})
+    assert {"HttpOnly", "Secure", "SameSite=Lax"} <= set(first.headers["set-cookie"].split("; "))
+    assert http.post("/basket/tea").json == {"tea": "2", "total": "900"}
+    assert all(re.match(rb"shop:session-[\w-]{43}:", key) for key in client.scan_iter())
 
 
 def test_the_commands_exist() -> None:
