@@ -10,7 +10,12 @@ if TYPE_CHECKING:
     from session_store.testing._async.conformance import AsyncClientConformance
     from session_store.testing._sync.conformance import ClientConformance
     from session_store.testing.calls import Call, Outcome, operations
-    from session_store.testing.interleavings.errors import InterleavingError, NotDeterministicError, StuckTaskError
+    from session_store.testing.interleavings.errors import (
+        InterleavingError,
+        NotDeterministicError,
+        StuckTaskError,
+        UnseenTaskError,
+    )
     from session_store.testing.interleavings.explorer import explore
     from session_store.testing.interleavings.result import Interleavings
     from session_store.testing.memory import AsyncInMemoryClient, InMemoryClient
@@ -22,7 +27,7 @@ _HOMES = {
     "_async.conformance": ("AsyncClientConformance",),
     "_sync.conformance": ("ClientConformance",),
     "calls": ("Call", "Outcome", "operations"),
-    "interleavings.errors": ("InterleavingError", "NotDeterministicError", "StuckTaskError"),
+    "interleavings.errors": ("InterleavingError", "NotDeterministicError", "StuckTaskError", "UnseenTaskError"),
     "interleavings.explorer": ("explore",),
     "interleavings.result": ("Interleavings",),
     "memory": ("AsyncInMemoryClient", "InMemoryClient"),
@@ -42,6 +47,7 @@ __all__ = [
     "NotDeterministicError",
     "Outcome",
     "StuckTaskError",
+    "UnseenTaskError",
     "check_against_model",
     "explore",
     "fields",

@@ -70,12 +70,12 @@ def pytest_runtest_call(item: pytest.Item) -> None:
     markers = list(item.iter_markers("interleavings"))
     if not markers:
         return
-    from session_store.testing import InterleavingError, NotDeterministicError, StuckTaskError, explore
+    from session_store.testing import InterleavingError, NotDeterministicError, StuckTaskError, UnseenTaskError, explore
 
     try:
         for marker in reversed(markers):
             setattr(item, _RESULT, explore(*marker.args, **marker.kwargs))
-    except (InterleavingError, NotDeterministicError, StuckTaskError) as error:
+    except (InterleavingError, NotDeterministicError, StuckTaskError, UnseenTaskError) as error:
         raise pytest.fail.Exception(str(error), pytrace=False) from None  # its text is all there is to know, shown once
     arguments = getattr(item, "funcargs", {})  # a doctest has none
     if "interleavings" in arguments:

@@ -224,6 +224,7 @@ def test_a_loop_of_a_task_s_own_is_refused() -> None:
 
     async def in_a_loop_of_its_own(ns: Any) -> None:
         await asyncio.to_thread(asyncio.run, send(ns))
+        await ns.get("a")
 
     explore({"one": in_a_loop_of_its_own, "two": jobs.counter_line})
     assert set(errors) == {"task 'one' sends from an event loop of its own, which explore cannot order"}

@@ -43,20 +43,51 @@ class StuckTaskError(SessionStoreError):
         return f"task {self.task!r} {self.reason}{where}; it has sent last:{sent}"
 
 
+class UnseenTaskError(SessionStoreError):
+    """Tasks of an exploration that never sent a command to its server, so that nothing could be found out about them.
+
+    As a rule they have a store of their own, a global of their module. Give `explore` a `handle` that makes the store,
+    or the application, out of the client that it is given, and let the tasks use that. `tasks`: their names.
+    """
+
+    def __init__(self, tasks: list[str]) -> None:
+        super().__init__(tasks)
+        self.tasks = tasks
+
+    def __str__(self) -> str:
+        return (
+            f"nothing was found out about {', '.join(map(repr, self.tasks))}: in no schedule did a command come to the "
+            "server of explore. Let tasks use what they are given, and no store of their own or of their module: "
+            "explore(..., handle=f), where f makes the store, or the whole application, out of the client that it is "
+            "given. Leave out a task that needs no Redis"
+        )
+
+
 class NotDeterministicError(SessionStoreError):
     """The tasks of an exploration do something else when the same commands reach the server in the same order.
 
-    Take chance, the time, and what outlives a schedule (a cache in the process, say) out of them, or begin it anew in
-    `setup`. `step`: the number of the step; `before`, `now`: what could be done there.
+    Give them ids and a clock that are the same in every schedule, and begin anew in `setup` what outlives one (a cache in
+    the process, say). `step`: the number of the step; `before`, `now`: what could be done there. If it is the end that
+    was another: what tasks and slots ended with, of those that differ, and `schedule`, which was run twice.
     """
 
-    def __init__(self, step: int, before: list[str], now: list[str]) -> None:
-        super().__init__(step, before, now)
+    def __init__(self, step: int, before: list[str], now: list[str], schedule: list[str] | None = None) -> None:
+        super().__init__(step, before, now, schedule)
         self.step = step
         self.before = before
         self.now = now
+        self.schedule = schedule
 
     def __str__(self) -> str:
+        if self.schedule is not None:
+            before, now = ("\n  ".join(lines) for lines in (self.before, self.now))
+            return (
+                f"the tasks are not deterministic: the same commands in the same order ended with\n  {before}\nand, run "
+                f"again, with\n  {now}\n(v1, f1, ..: values and names of fields, unless show_values=True shows them.)\n"
+                "Give tasks ids and a clock that are the same in every schedule, let them return what == can compare,\n"
+                "and begin anew in setup what outlives a schedule. "
+                f"To run it again: explore(..., schedule={self.schedule!r})"
+            )
         return (
             f"the tasks are not deterministic: after the same {self.step - 1} steps there was to be done "
             f"{', '.join(self.before) or 'nothing'}, and now {', '.join(self.now) or 'nothing'}; take chance, time "

@@ -9,16 +9,17 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any, cast
 
-from session_store.testing.interleavings.errors import InterleavingError, NotDeterministicError
+from session_store.testing.interleavings.errors import InterleavingError, NotDeterministicError, UnseenTaskError
 from session_store.testing.interleavings.moves import FAULTS, Move, Option
 from session_store.testing.interleavings.report import Report
 from session_store.testing.interleavings.result import Interleavings
-from session_store.testing.interleavings.runs import Choose, Run
+from session_store.testing.interleavings.runs import Choose, Outcome, Run
 from session_store.testing.interleavings.search import AtRandom, DepthFirst, Diverged
-from session_store.testing.interleavings.serial import Order, SerialOrders
+from session_store.testing.interleavings.serial import Order, SerialOrders, repeat, same
 from session_store.testing.interleavings.stage import Stage
 
 _LOOK_ON = 500  # schedules that are run after a failure, in search of a shorter one
+_REPEATS = 3  # of a schedule that failed: a value out of two that chance has drawn alike once may differ then
 
 
 class Exploration:
@@ -46,6 +47,7 @@ class Exploration:
         self._began = time.perf_counter()
         self._digest = hashlib.sha256()
         self._schedules = 0
+        self._seen: set[str] = set()  # tasks that have sent a command
         self._always_raised: dict[str, Exception] | None = None
         self._failed: Run | None = None
         self._failure: Exception | None = None
@@ -97,7 +99,8 @@ class Exploration:
         self._faults = FAULTS
         self._max_faults = len(moves)
         self._one(choose)
-        self._always_raised = None  # in another order it may not have
+        if self._seen:  # in another order a task may send commands, and not raise
+            self._seen, self._always_raised = set(self._tasks), None
         return self._result(complete=False, skipped=0, sampled=0)
 
     def _one(self, choose: Choose) -> None:
@@ -111,11 +114,50 @@ class Exploration:
         self._schedules += 1
         self._after_failure += self._failed is not None
         self._digest.update("\n".join(str(step.move) for step in run.steps).encode() + b"\0")
+        self._seen.update(step.move.task for step in run.steps)
         known = run.raised if self._always_raised is None else self._always_raised
         self._always_raised = {name: error for name, error in known.items() if name in run.raised}
         failure = self._judge(run)
         if failure is not None and (self._failed is None or _length(run) < _length(self._failed)):
+            self._confirm(run, failure)
             self._failed, self._failure = run, failure
+
+    def _confirm(self, failed: Run, failure: Exception) -> None:
+        """Runs a schedule that failed again, and what it was compared with: what then ends otherwise is no race.
+
+        A function that checks may leave alone what differs, an id drawn at random, say: there its verdict counts.
+        """
+        __tracebackhide__ = True
+        for _ in range(_REPEATS):
+            run = self._stage.run(repeat([step.move for step in failed.steps]), self._faults, self._max_faults)
+            again = cast(Run, run)  # it always has a next move
+            if self._check is None:
+                self._compare(failed.outcome, again)
+            elif self._judge(again) is None:
+                self._compare(failed.outcome, again, failure)
+        if self._check is None:
+            for outcome, again in self._serial.again(failed):
+                self._compare(outcome, again)
+
+    def _compare(self, before: Outcome, again: Run, failure: Exception | None = None) -> None:
+        """Raises `NotDeterministicError` unless a schedule that was run again has ended as before."""
+        __tracebackhide__ = True
+        if failure is None and same(before, again.outcome):
+            return
+        self._refuse_unseen()  # which is why, then: their own store is never emptied
+        report = Report(self._tasks, self._stage.base, show_values=self._show_values)
+        then, now = report.differences(before, again.outcome)
+        if failure is not None:
+            then, now = [f"a check that raises {type(failure).__name__}", *then], ["a check that passes", *now]
+        schedule = [str(step.move) for step in again.steps]
+        raise NotDeterministicError(len(schedule) + 1, then, now, schedule)
+
+    def _refuse_unseen(self) -> None:
+        """A task whose commands go elsewhere was not explored, whatever came of it."""
+        __tracebackhide__ = True
+        unseen = [name for name in self._tasks if name not in self._seen | (self._always_raised or {}).keys()]
+        if unseen and self._schedules:
+            raise UnseenTaskError(unseen)
 
     def _judge(self, run: Run) -> Exception | None:
         """What is wrong with a schedule, if anything."""
@@ -131,6 +173,7 @@ class Exploration:
 
     def _result(self, *, complete: bool, skipped: int, sampled: int) -> Interleavings:
         __tracebackhide__ = True
+        self._refuse_unseen()
         report = Report(self._tasks, self._stage.base, show_values=self._show_values)
         if self._failed is not None:
             orders = (

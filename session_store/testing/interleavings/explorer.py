@@ -46,7 +46,8 @@ def explore(
     """Runs tasks against one server in memory, in every order in which their commands can reach it.
 
     - `tasks`: by name, functions of one argument, plain or async; each is run in every schedule, as by a process of its
-      own. They must be deterministic, and take no real time. What they return is compared with `==`.
+      own. They must be deterministic (give them ids and a clock that begin anew in each call), take no real time, and
+      send commands by what they are given. What they return is compared with `==`.
     - `setup`, `check`: called before and after every schedule, undisturbed; plain or async.
     - `check`: "serializable": what the slots hold and what every task returned or raised must be equal to what some
       serial order of the tasks gives. Or a function of a handle and the results by task that raises when something is
@@ -66,7 +67,8 @@ def explore(
       `time_limit`: for everything. A schedule that was begun is ended; then what was run so far is the result.
 
     Raises `InterleavingError` with the shortest failing schedule that was found, `StuckTaskError` when a task spins,
-    waits for another or takes real time, and `NotDeterministicError`. What `setup` raises passes through.
+    waits for another or takes real time, `UnseenTaskError` when the commands of one go elsewhere, and
+    `NotDeterministicError` when a schedule, run again, goes or ends otherwise. What `setup` raises passes through.
 
     >>> from session_store.testing import explore
     >>> def add_item(ns):

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from session_store.testing.interleavings.moves import Move
 from session_store.testing.interleavings.runs import Outcome, Run, Step
-from session_store.testing.interleavings.serial import Order
+from session_store.testing.interleavings.serial import Order, differing_tasks
 from session_store.testing.interleavings.wording import Wording
 
 _WIDEST = 46  # characters of a cell
+_LONGEST = 110  # characters of a line
+_MOST = 5  # lines on what differs
 _HEADLINE = "the tasks, their commands in this order, end as they never do one after the other:"
 _CHECKED = "the check fails when the commands of the tasks come in this order:"
 
@@ -77,6 +80,28 @@ class Report:
             rows += [[names[0], *outcome_cells], *([name] for name in names[1:])]
         return table(rows)
 
+    def differences(self, before: Outcome, now: Outcome) -> tuple[list[str], list[str]]:
+        """What two runs of a schedule did not both end with: as it was in the first, and in the second."""
+        pairs = [
+            [f"task {name!r}: {self._words.result(outcome.results[name])}" for outcome in (before, now)]
+            for name in differing_tasks(before, now)
+        ]
+        for key in sorted({*before.contents, *now.contents}):
+            one, other = before.contents.get(key), now.contents.get(key)
+            if one != other:
+                pairs.append([self._part(key, one, other), self._part(key, other, one)])
+        shown = [pair if pair[0] != pair[1] else [pair[0], f"{pair[1]}, which is not equal"] for pair in pairs]
+        shown = [*shown[:_MOST], *([["..", ".."]] if len(shown) > _MOST else [])]
+        return [_fitted(pair[0], _LONGEST) for pair in shown], [_fitted(pair[1], _LONGEST) for pair in shown]
+
+    def _part(self, key: bytes, value: Any, other: Any) -> str:
+        """What a key holds; of a hash the fields that the other one has not got like this."""
+        if value is None:
+            return f"{self._words.key(key)}: nothing"
+        if isinstance(value, Mapping) and isinstance(other, Mapping):
+            value = {name: each for name, each in value.items() if other.get(name) != each}
+        return self._words.contents({key: value})
+
     def _ended(self, outcome: Outcome) -> list[str]:
         results = [self._words.result(outcome.results[name]) for name in self._tasks]
         return [*results, self._words.contents(outcome.contents)]
@@ -97,6 +122,6 @@ def table(rows: Sequence[Sequence[str]], *, numbered: bool = False) -> str:
     )
 
 
-def _fitted(cell: str) -> str:
+def _fitted(cell: str, widest: int = _WIDEST) -> str:
     cell = "".join(each if each.isprintable() else "?" for each in cell)
-    return cell if len(cell) <= _WIDEST else f"{cell[: _WIDEST - 3]}..."
+    return cell if len(cell) <= widest else f"{cell[: widest - 3]}..."

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations_with_replacement, permutations
+from typing import Any
 
-from session_store.testing.interleavings.moves import Move, Option
+from session_store.testing.interleavings.errors import NotDeterministicError
+from session_store.testing.interleavings.moves import END, Move, Option
 from session_store.testing.interleavings.runs import Choose, Outcome, Run
 
 Order = tuple[Move, ...]
@@ -22,6 +24,7 @@ class SerialOrders:
         self._tasks = tasks
         self._run = run
         self._outcomes: dict[Order, Outcome] = {}
+        self._repeated: set[Order] = set()
 
     def explain(self, run: Run) -> bool:
         """Whether a schedule ended like some order."""
@@ -43,6 +46,13 @@ class SerialOrders:
             self._outcomes[order] = self._run(follow(order), order).outcome
         return self._outcomes[order]
 
+    def again(self, run: Run) -> Iterator[tuple[Outcome, Run]]:
+        """What a schedule was compared with, and the same orders run once more, unless they have been."""
+        for order in self.orders(run):
+            if order not in self._repeated:
+                self._repeated.add(order)
+                yield self.outcome(order), self._run(follow(order), order)
+
 
 def follow(order: Order) -> Choose:
     """Chooses each task until it is done, and what comes from outside when its turn is."""
@@ -60,13 +70,34 @@ def follow(order: Order) -> Choose:
     return choose
 
 
+def repeat(moves: Sequence[Move]) -> Choose:
+    """Chooses the same moves again. Raises `NotDeterministicError` where one cannot be made, or they do not suffice."""
+    left = deque(moves)
+
+    def choose(options: Sequence[Option]) -> Option:
+        step = len(moves) - len(left) + 1
+        move = left.popleft() if left else END
+        found = next((option for option in options if option.move == move), None)
+        if found is None:
+            before = [] if move == END else [repr(str(move))]
+            raise NotDeterministicError(step, before, [str(each) for each in options if each.move != END])
+        return found
+
+    return choose
+
+
 def same(one: Outcome, other: Outcome) -> bool:
     """Whether two outcomes are equal, by the equality of what tasks have returned."""
+    return one.contents == other.contents and not differing_tasks(one, other)
+
+
+def differing_tasks(one: Outcome, other: Outcome) -> list[str]:
+    """The tasks that have ended in two ways."""
+    return [name for name, result in one.results.items() if not _same_result(result, other.results[name])]
+
+
+def _same_result(one: tuple[Any, ...], other: tuple[Any, ...]) -> bool:
     try:
-        return one.contents == other.contents and all(
-            [type(part) for part in result] == [type(part) for part in other.results[name]]
-            and bool(result == other.results[name])
-            for name, result in one.results.items()
-        )
+        return [type(part) for part in one] == [type(part) for part in other] and bool(one == other)
     except Exception:  # what was returned cannot be compared
         return False
