@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 FOLDERS = ("session_store", "session_store/testing", "tests/contract")  # each has a source, _async, and a mirror, _sync
 BY_HAND = frozenset({"__init__.py", "_flavour.py"})  # what differs by nature
-ASYNC_ONLY = frozenset({"lane.py"})
+ASYNC_ONLY = frozenset({"lane.py", "reply_timeout.py"})
 RULES = tuple(
     (re.compile(pattern), replacement)
     for pattern, replacement in (

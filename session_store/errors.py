@@ -46,7 +46,10 @@ class WrongTypeError(SessionStoreError):
         self.operation = operation
 
     def __str__(self) -> str:
-        return f"{self.operation}: the slot holds another type of value (attribute key tells the slot)"
+        held = "no integer" if self.operation in ("incr", "hincrby") else "another type of value"
+        return (
+            f"{self.operation}: the slot holds {held}; use another one, or delete it first (attribute key tells which)"
+        )
 
 
 class CasContentionError(SessionStoreError):

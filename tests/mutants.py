@@ -24,7 +24,11 @@ ROOT = Path(__file__).parent.parent
 COPIED = ("session_store", "tests", "scripts", "pyproject.toml", "README.md", "CHANGELOG.md", "LICENSE", "Makefile")
 LIMIT = 240  # seconds that a check may take: a broken library may hang
 CHECKS = {
-    "explorer": ["tests/interleavings/test_proofs.py", "tests/interleavings/test_promises.py", "-k", "not three"],
+    "explorer": [
+        *(f"tests/interleavings/test_{name}.py" for name in ("proofs", "promises", "locks")),
+        "-k",
+        "not three",
+    ],
     "faults": ["tests/faults"],
     "contract": ["tests/contract/_sync", "tests/contract/_async", "-k", "memory-resp2-bytes"],
 }
@@ -38,22 +42,94 @@ class Change(NamedTuple):
     new: str
 
 
-APPLY = "lua/apply.lua"
+BEGIN = "lua/begin.lua"
+COMMIT = "lua/commit.lua"
 SINGLE = "lua/single.lua"
 TOKENS = "lua/tokens.lua"
-CAS = "_async/cas.py"
+VIEW = "lua/view.lua"
+ATTEMPTS = "_core/attempts.py"
 NAMESPACE = "_async/namespace.py"
-ADDS = "    local added = call_in_chunks('HSET', key, ARGV, first, last)\n"
-RUNS = """                reply = await self._commands.run(scripts.SINGLE, keys, args)
+COMPARES = "  is_lost = is_lost or not is_as_before(key, mark(key), ARGV[at], ARGV[at + 1])\n"
+ADDS = "    answer = call_in_chunks('HSET', key, ARGV, first, last)\n"
+RUNS = """                    reply = await self._commands.run(scripts.SINGLE, keys, args)
 """
-BEGINS = """        replies = await connection.begin(watch, BEGIN.by_digest(keys, args))
+VIEWS = """            watched = dict(zip(self._keys, map(Watched, began[1:]), strict=True))
+"""
+RUN = """                operations = yield Run(watched, self._attempt)
 """
 
 DEFECTS: dict[str, tuple[Change, ...]] = {
-    "token of a commit not recorded": (Change(APPLY, "{WRITER, ", "{WRITER .. 'x', "),),
+    "mark not compared": (Change(COMMIT, COMPARES, ""),),
+    "content mark not compared": (
+        Change(
+            VIEW,
+            "return now == before or (content_before ~= '' and content_mark(key) == content_before)",
+            "return now == before",
+        ),
+    ),
+    "only the first watched slot compared": (
+        Change(COMMIT, "for number = 2, LAST_WATCHED do\n  local key, at", "for number = 2, 2 do\n  local key, at"),
+    ),
+    "marks compared after applying": (
+        Change(COMMIT, "if is_lost then\n  for _, lock", "local function lost()\n  for _, lock"),
+        Change(
+            COMMIT,
+            "RECORD_AGE * 1000)\nreturn ATTEMPT\n",
+            "RECORD_AGE * 1000)\nif is_lost then return lost() end\nreturn ATTEMPT\n",
+        ),
+    ),
+    "mark taken after the content was read": (
+        Change(
+            ATTEMPTS,
+            RUN,
+            RUN
+            + """                late = yield self._begin_call("")
+                for slot, now in zip(watched.values(), map(Watched, late[1:]), strict=False):
+                    slot.mark, slot._known_content_mark = now.mark, now.content_mark
+""",
+        ),
+    ),
+    "stale contents served to the next attempt": (
+        Change(
+            ATTEMPTS,
+            VIEWS,
+            VIEWS
+            + """            for key, slot in watched.items():
+                slot._content = self.__dict__.setdefault("seen", {}).setdefault(key, slot._content)
+""",
+        ),
+    ),
+    "a large slot's later reads not compared": (Change("lua/read.lua", "{same and 1 or 0, now,", "{1, now,"),),
+    "an attempt not lost that has read a large slot changed": (
+        Change("_core/contents.py", "            self.is_changed = True\n", "            pass\n"),
+    ),
+    "content mark without lengths": (
+        Change(VIEW, "redis.sha1hex(#members[at] .. ':' .. members[at] .. (", "redis.sha1hex(members[at] .. ("),
+        Change("_core/marks.py", 'b"%d:%b%b" % (len(field), field, value)', 'b"%b%b" % (field, value)'),
+    ),
+    "lock not given back by the commit": (
+        Change(COMMIT, "give_back(lock_names, locks)\nindex_lives_for(longest", "index_lives_for(longest"),
+    ),
+    "lock of another not waited for when an attempt begins": (
+        Change(BEGIN, "  if holder then return {'locked', holder} end\n", ""),
+    ),
+    "lock of another not waited for when an attempt was lost": (
+        Change(COMMIT, "    if holder then return {'lost', {'locked', holder}} end\n", ""),
+    ),
+    "lock of another given back": (
+        Change("lua/locks.lua", "if lock and sub(lock, find(lock, ':', 1, true) + 1) == OWNER then", "if lock then"),
+    ),
+    "lock not given back by a call that ends without a commit": (
+        Change(ATTEMPTS, "                if self._may_hold:\n", "                if False:\n"),
+    ),
+    "token of a commit not recorded": (Change(COMMIT, "{WRITER, recorded", "{WRITER .. 'x', recorded"),),
     "token of a single call not recorded": (
         Change(SINGLE, "WRITER, record, SLOT, after)", "WRITER .. 'x', record, SLOT, after)"),
-        Change(SINGLE, "WRITER, record)", "WRITER .. 'x', record)"),
+        Change(
+            SINGLE,
+            "  call('HSET', INDEX, WRITER, record)\n  if after",
+            "  call('HSET', INDEX, WRITER .. 'x', record)\n  if after",
+        ),
     ),
     "token not checked": (
         Change(TOKENS, "return sub(answer, 1, 1) == '!' and refusal(answer) or answer", "return nil"),
@@ -61,30 +137,21 @@ DEFECTS: dict[str, tuple[Change, ...]] = {
     "stale token not refused": (
         Change(
             TOKENS,
-            "if sub(record, 9, 24) ~= CALL then return {4} end",
-            "if sub(record, 9, 24) ~= CALL then return nil end",
+            "if sub(record, 9, ends - 1) ~= CALL then return {'stale'} end",
+            "if sub(record, 9, ends - 1) ~= CALL then return nil end",
         ),
     ),
-    "token forgotten when the next era begins": (Change(TOKENS, " and sub(fields[at + 1], 1, 8) ~= era", ""),),
-    "tokens never forgotten": (Change(TOKENS, "sub(fields[at], 1, 1) == '~'", "false"),),
-    "WATCH sent after the read": (
-        Change(
-            CAS,
-            BEGINS,
-            """        replies = await connection.begin(BEGIN.by_digest(keys, args))
-        replies = [*await connection.exchange(watch), *replies]
-""",
-        ),
-    ),
+    "tokens forgotten too early": (Change(TOKENS, "over = NOW - made > RECORD_AGE", "over = NOW - made >= 0"),),
+    "tokens never forgotten": (Change(TOKENS, "over = NOW - made > RECORD_AGE", "over = false"),),
     "index written outside the script": (
-        Change(APPLY, "    fields[#fields + 1] = slot\n    fields[#fields + 1] = after\n", ""),
+        Change(COMMIT, "    fields[#fields + 1] = slot\n    fields[#fields + 1] = after\n", ""),
         Change(SINGLE, "WRITER, record, SLOT, after)", "WRITER, record)"),
         Change(
             NAMESPACE,
             RUNS,
             RUNS
-            + """                slot = operation.key[len(self._make.base.encode()) :]
-                await self._commands.client.execute_command("HSETNX", self._make.index, slot, b"")
+            + """                    slot = operation.key[len(self._make.base.encode()) :]
+                    await self._commands.client.execute_command("HSETNX", self._make.index, slot, b"-9999999999")
 """,
         ),
     ),
@@ -94,33 +161,51 @@ DEFECTS: dict[str, tuple[Change, ...]] = {
             NAMESPACE,
             RUNS,
             RUNS
-            + """                await self._commands.client.execute_command("PEXPIRE", operation.key, operation.ttl_ms)
+            + """                    await self._commands.client.execute_command("PEXPIRE", operation.key, operation.ttl_ms)
 """,
         ),
     ),
     "fence not checked by writes": (
-        Change(TOKENS, "if fence and now_ms() < tonumber(fence) then return {1} end\n", ""),
+        Change(TOKENS, "if fence and NOW_MS < tonumber(fence) then return {'fenced'} end\n", ""),
     ),
     "fence not checked when an attempt begins": (
-        Change(CAS, "if beginning.committed is not None or beginning.fenced:", "if beginning.committed is not None:"),
+        Change(BEGIN, "if fence and now_ms() < tonumber(fence) then return {'fenced'} end\n", ""),
     ),
-    "prefetch served for a slot not watched": (Change(CAS, '("WATCH", *self._keys)', '("WATCH", self._keys[0])'),),
+    "fence not checked by a closure that only reads": (
+        Change(
+            COMMIT,
+            "local reply = replayed(fence, record)\n",
+            "local reply = (ARGV[FIRST_OPERATION] or ATTEMPT == '0') and replayed(fence, record)\n",
+        ),
+    ),
     "retry after an unknown outcome without settling": (
         Change(
-            CAS,
-            "            self._attempt += 1\n",
-            "            self._attempt += 1\n            self._token = self._writer.new_token()\n",
+            ATTEMPTS,
+            "                raise reply.error\n            yield from self._back_off()\n            return None\n",
+            "                raise reply.error\n            self._ticket, self._at_stake = None, False\n            return None\n",
         ),
     ),
     "unknown outcome not settled at the end": (
-        Change(CAS, "            if not self._at_stake:\n", "            if error is not None:\n"),
+        Change(
+            ATTEMPTS,
+            "            if not self._at_stake:\n                raise\n",
+            "            if error:\n                raise\n",
+        ),
     ),
-    "a lost EXEC taken for a commit": (Change(CAS, "        if executed is None:\n", "        if False:\n"),),
-    "a turn not given back by the commit": (Change(APPLY, "then call('DEL', KEYS[number]) end", "then end"),),
-    "the turn of another not waited for": (
-        Change("lua/begin.lua", "    if holder and holder ~= CALL then return reply end\n", ""),
+    "what was not done when it was settled can be done later": (
+        Change(
+            COMMIT,
+            "local reply = replayed(fence, record)\n",
+            "local reply = replayed(fence, record)\nif ATTEMPT == '0' and not reply then return ATTEMPT end\n",
+        ),
     ),
-    "the index forgets where a counter stood": (Change(SINGLE, "  after = answer\n", "  after = entry or ''\n"),),
+    "the index forgets where a counter stood": (
+        Change(
+            SINGLE,
+            "  after = sub(answer, 1, 1) == '-' and '=' .. answer or answer\n",
+            "  after = ends_after(ttl, NOW)\n",
+        ),
+    ),
 }
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import random
 from typing import Any
 
 import redis
+import redis.asyncio
 
 from benchmarks.clients import PREFIX, TTL, remove
 from benchmarks.crew import Crew, Job
 from benchmarks.measure import summed
 from benchmarks.results import OURS, Context, Result
-from session_store import SessionStore
+from session_store import AsyncSessionStore, SessionStore
 
 WORKLOAD = "memory"
 BARE = "the same five keys without an index"
@@ -29,6 +32,9 @@ FORM = {
 STRINGS = {"step": "address", "preferences": "x" * 500}
 COUNTER = "order-id"
 OTHERS = 3  # further processes that write
+SESSIONS, WRITES = 400, 20  # of the indexes, and of each session
+ONE = "one request at a time"
+IN_FLIGHT = (1, 16, 64, 160)  # requests under way at any moment, each for some session
 
 
 def run(context: Context) -> list[Result]:
@@ -40,10 +46,35 @@ def run(context: Context) -> list[Result]:
             crew.do(Job(OURS, "basket", calls=5, name=NAME))
         after = _bytes(client)
         remove(client)
+        indexes = {count: asyncio.run(_index_bytes(context.port, count)) for count in IN_FLIGHT}
+        remove(client)
     return [
         *_lines("written by one process", alone, bare),
         *_lines(f"written by {OTHERS} processes more", after, bare),
+        *(
+            line
+            for count, used in indexes.items()
+            for line in summed(WORKLOAD, f"index, {count} in flight", "bytes", {OURS: [used], ONE: [indexes[1]]})
+        ),
     ]
+
+
+async def _index_bytes(port: int, in_flight: int) -> float:
+    """Bytes of a session's index, on average, after requests for sessions in a mixed order."""
+    async with redis.asyncio.Redis(port=port) as client:
+        store = AsyncSessionStore(client, prefix=PREFIX, default_ttl=TTL)
+        names = [f"{NAME}-{number}" for number in range(SESSIONS)] * WRITES
+        random.Random(1).shuffle(names)
+
+        async def write() -> None:
+            while names:
+                await store.namespace(names.pop()).hset("basket", "tea", "2")
+
+        await asyncio.gather(*(write() for _ in range(in_flight)))
+        keys = [f"{PREFIX}:{NAME}-{number}:~index" for number in range(SESSIONS)]
+        used = sum([int(await client.memory_usage(key, samples=0) or 0) for key in keys])
+        await client.delete(*keys, *(key.replace("~index", "basket") for key in keys))
+    return used / SESSIONS
 
 
 def _lines(case: str, ours: int, bare: int) -> list[Result]:

@@ -4,64 +4,86 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
-from typing import Any
+from types import MethodType
+from typing import Any, TypeVar
 
 import redis
 import redis.asyncio
 from redis.asyncio.cluster import ClusterNode
+from redis.exceptions import TimeoutError
 
 from session_store._core.arguments import kind_of
 from session_store._core.wrapping import unwrapped
+
+T = TypeVar("T")
 
 Cluster = redis.asyncio.RedisCluster
 _PIPELINES = (redis.asyncio.client.Pipeline, redis.asyncio.cluster.ClusterPipeline)
 _EXECUTE = unwrapped(redis.asyncio.Redis.execute_command)
 _EXECUTE_IN_CLUSTER = unwrapped(Cluster.execute_command)
-Lock = asyncio.Lock
 sleep = asyncio.sleep
 
 
 class Waiter:
-    """A place in a line (see `Lines`)."""
+    """How a task that waits in a queue is woken (see `Queues`)."""
 
-    __slots__ = ("_future",)
+    __slots__ = ("_future", "_loop")
 
     def __init__(self) -> None:
-        self._future: asyncio.Future[None] | None = None
-
-    def prepare(self) -> None:
-        self._future = asyncio.get_running_loop().create_future()
+        self._loop = asyncio.get_running_loop()
+        self._future: asyncio.Future[None] = self._loop.create_future()
 
     async def wait(self, seconds: float) -> None:
         """Waits until it is woken, for so long at most."""
-        if self._future is not None:
-            await asyncio.wait([self._future], timeout=seconds)
+        await asyncio.wait([self._future], timeout=seconds)
 
     def wake(self) -> bool:
-        if self._future is not None:
-            try:  # from the thread of another loop, perhaps
-                self._future.get_loop().call_soon_threadsafe(self._end)
-            except RuntimeError:  # its loop is closed
-                return False
+        try:  # from the thread of another loop, perhaps
+            self._loop.call_soon_threadsafe(self._end)
+        except RuntimeError:  # its loop is closed
+            return False
         return True
 
     def _end(self) -> None:
-        if self._future is not None and not self._future.done():
+        if not self._future.done():
             self._future.set_result(None)
 
 
-async def to_the_end(step: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Runs a step that must not stop half-way: cancelling the task waits for it, and takes effect after it."""
-    task = asyncio.ensure_future(step())
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        while not task.done():  # however often it is cancelled
-            with suppress(asyncio.CancelledError):
-                await asyncio.wait([task])
-        raise
+async def to_the_end(step: Callable[[], Coroutine[Any, Any, T]], seconds: float) -> T:
+    """What a step gives that is to be done though the task is being cancelled, within so many seconds.
+
+    Cancelling it again changes nothing: whoever has the task's exception raises that. Raises `TimeoutError`.
+    """
+    task = asyncio.get_running_loop().create_task(step())
+    deadline = asyncio.get_running_loop().time() + seconds
+    while not task.done():
+        left = deadline - asyncio.get_running_loop().time()
+        if left <= 0:
+            task.add_done_callback(_pass_over)
+            task.cancel()
+            raise TimeoutError(f"no answer within {seconds:g} seconds")
+        with suppress(asyncio.CancelledError):
+            await asyncio.wait([task], timeout=left)
+    return task.result()
+
+
+def _pass_over(task: asyncio.Task[Any]) -> None:
+    """Whatever comes of a task now is too late; asyncio would tell of an error that nobody has looked at."""
+    if not task.cancelled():
+        task.exception()
+
+
+async def gathered(calls: Sequence[Callable[[], Coroutine[Any, Any, T]]]) -> list[T]:
+    """What calls give that may be made at the same time."""
+    return list(await asyncio.gather(*(call() for call in calls)))
+
+
+async def close(connection: Any) -> None:
+    """Closes a connection, which neither waits nor takes the place of an error that is on its way."""
+    with suppress(Exception):
+        await connection.disconnect(nowait=True)
 
 
 def check_closure(fn: Callable[..., Any]) -> None:
@@ -104,6 +126,7 @@ class _NodePool:
     def __init__(self, node: ClusterNode) -> None:
         self._node = node
         self.name = node.name
+        self.connection_kwargs = node.connection_kwargs
 
     async def get_connection(self) -> Any:
         connection = self._node.acquire_connection()
@@ -118,13 +141,18 @@ class _NodePool:
         self._node.release(connection)
 
 
+def _is_method(method: object, function: object) -> bool:
+    """Whether a method is a function of redis-py; what somebody has put around it may say so, but is of another type."""
+    return type(method) is MethodType and method.__func__ is function
+
+
 def is_plain(client: Any) -> bool:
     """Whether a client does with a command what redis-py's own does, without a cache and to any of its connections.
 
     Others are called: somebody wants to know of every command, to trace it for example, or to do it differently.
     """
     return (
-        getattr(client.execute_command, "__func__", None) is _EXECUTE
+        _is_method(client.execute_command, _EXECUTE)
         and not client.single_connection_client  # whose connection is taken when it is first used
         and getattr(client.connection_pool, "cache", None) is None
     )
@@ -133,7 +161,7 @@ def is_plain(client: Any) -> bool:
 def is_plain_cluster(client: Any) -> bool:
     """The same of a cluster's client; one that reads from replicas knows which node a read goes to."""
     return (
-        getattr(client.execute_command, "__func__", None) is _EXECUTE_IN_CLUSTER
+        _is_method(client.execute_command, _EXECUTE_IN_CLUSTER)
         and not client.read_from_replicas
         and client.load_balancing_strategy is None
     )

@@ -1,15 +1,19 @@
-"""Commands on a connection of one's own."""
+"""Commands on a connection of the client's pool, on the shortest way."""
 
 from __future__ import annotations
 
+import random
 import re
-from typing import Any
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
 
 from hiredis import pack_command
 from redis.exceptions import (
     AskError,
     ClusterDownError,
     ConnectionError,
+    MaxConnectionsError,
     MovedError,
     OutOfMemoryError,
     ReadOnlyError,
@@ -18,14 +22,15 @@ from redis.exceptions import (
     TryAgainError,
 )
 
-from session_store._async._flavour import Lock, to_the_end
-from session_store._core.asking import ASKING, with_asking
+from session_store._async._flavour import close, sleep
+
+T = TypeVar("T")
 
 NO_ANSWER = (ConnectionError, TimeoutError)
 REFUSALS = (MovedError, AskError, TryAgainError, ClusterDownError)  # replies that say that nothing was done
 _CLASSES = {"OOM": OutOfMemoryError, "READONLY": ReadOnlyError}
 _IN_SCRIPT = re.compile(r"Error running script .*: -(OOM|READONLY) (.*)")
-_LOST = "the connection was lost, and with it what it watched"
+_PATIENCE = 20  # seconds that a full pool is waited for, as redis-py's BlockingConnectionPool does
 
 
 def typed(error: Exception) -> Exception:
@@ -35,110 +40,115 @@ def typed(error: Exception) -> Exception:
 
 
 def closed_by_others(error: AttributeError) -> ConnectionError:
-    """What redis-py means by `AttributeError`: a cluster's client that reads the topology anew closes connections in use.
+    """What redis-py means by `AttributeError`: a connection in use was closed, its socket and parser are None then.
 
-    Their sockets and parsers are None then, for whoever was waiting for them.
+    Who disconnects a pool does so, and a cluster's client that reads the topology anew.
     """
     return ConnectionError(f"the connection was closed by another user of the client ({error})")
 
 
-class AsyncPinnedConnection:
-    """A connection for one attempt, from the client's pool and back.
+def _is_full(error: ConnectionError) -> bool:
+    """Whether a pool has no connection to give; redis-py 6.2 has no class for it."""
+    return isinstance(error, MaxConnectionsError) or str(error) == "Too many connections"
 
-    From the first exchange on it is that connection or none: redis-py would connect anew by itself, and the new
-    connection would watch nothing. It goes back with no reply on its way and nothing watched, or closed: closing is
-    what an exchange that was cut short, by an error or a cancelled task, ends with.
+
+async def when_free(call: Callable[[], Awaitable[T]]) -> T:
+    """What a call gives that takes a connection; where all are in use, as soon as one is free, within 20 seconds."""
+    deadline, pause = 0.0, 0.001
+    while True:
+        try:
+            return await call()
+        except ConnectionError as error:
+            if not _is_full(error):  # where it is, nothing was sent
+                raise
+            now = time.monotonic()
+            deadline = deadline or now + _PATIENCE
+            if now > deadline:
+                raise
+        await sleep(random.uniform(pause / 2, pause))
+        pause = min(2 * pause, 0.016)
+
+
+async def exchange(pool: Any, command: tuple[object, ...], met: Exception | None = None) -> Any:
+    """The reply to a command, as bytes, sent again as the client's policy says.
+
+    `met`: what a first attempt has met already. Raises what the pool, the connection or the server raised.
     """
-
-    __slots__ = (
-        *("__weakref__", "_asking", "_connection", "_cut", "_given_back", "_held", "_lock", "_pool", "_settled"),
-        "refusal",
-    )
-
-    def __init__(self, pool: Any, connection: Any, *, asking: bool = False) -> None:
-        self._pool = pool
-        self._connection = connection
-        self._asking = asking  # the server is importing the hash slot, and serves it to those who say so each time
-        self._lock = Lock()  # a closure may read in several tasks at once, and leave one behind
-        self._held = False  # it must not be replaced
-        self._cut = False  # an exchange is under way, or was cut short
-        self._settled = True  # no reply is on its way, and nothing is watched
-        self._given_back = False
-        self.refusal: ResponseError | None = None  # the first reply that said that the server is not the right one
-
-    @property
-    def socket_timeout(self) -> float | None:
-        """Seconds that a reply may take."""
-        timeout: float | None = self._connection.socket_timeout
-        return timeout
-
-    async def begin(self, *commands: tuple[Any, ...]) -> list[Any]:
-        """The first exchange, made again after a lost connection as the client's retry policy says."""
-
-        async def close(error: Exception) -> None:
-            await self._connection.disconnect()
-
-        replies: list[Any] = await self._connection.retry.call_with_retry(lambda: self.exchange(*commands), close)
-        self._held = True
-        self._connection.register_connect_callback(self._refuse_another)
-        return replies
-
-    def _refuse_another(self, connection: Any) -> None:
-        raise ConnectionError(_LOST)
-
-    async def exchange(self, *commands: tuple[Any, ...]) -> list[Any]:
-        """Sends commands in one write and reads their replies, as bytes. Error replies are returned in place."""
-        async with self._lock:
-            if self._given_back:
-                raise RuntimeError("snap and ops end with the closure that they were given to")
-            if self._held and self._cut:
-                raise ConnectionError(_LOST)
-            self._settled = False
-            self._cut = True
-            sent = with_asking(commands) if self._asking else commands
-            data = [b"".join(map(pack_command, sent))]
+    data = [pack_command(command)]  # type: ignore[arg-type]  # it takes what redis-py takes
+    try:
+        connection = await pool.get_connection()
+    except ConnectionError as error:
+        if not _is_full(error):
+            raise
+        connection = await when_free(pool.get_connection)
+    is_whole = False  # no reply can be on its way
+    try:
+        if met is None:
             try:
-                # A health check would connect anew where it finds the connection dead.
-                await self._connection.send_packed_command(data, check_health=not self._held)
-                replies = [await self._reply() for _ in sent]
+                await connection.send_packed_command(data)
+                reply = await connection.read_response(disable_decoding=True)
+                is_whole = True
+                return reply
             except AttributeError as error:
-                raise closed_by_others(error) from error
-            self._cut = False
-            if self._asking:
-                replies = [reply for command, reply in zip(sent, replies, strict=True) if command is not ASKING]
-            return replies
+                met = closed_by_others(error)
+            except Exception as error:
+                met = error
+        reply = await _again(connection, data, met)
+        is_whole = True
+        return reply
+    except ResponseError as error:
+        is_whole = True
+        raise typed(error) from None
+    finally:
+        if not is_whole:
+            await close(connection)
+        await pool.release(connection)
 
-    async def _reply(self) -> Any:
-        try:
-            return await self._connection.read_response(disable_decoding=True)
-        except ResponseError as error:
-            if isinstance(error, REFUSALS):
-                self.refusal = self.refusal or error
-            return typed(error)
 
-    def settle(self) -> None:
-        """Says that all replies have come, and that nothing is watched any more."""
-        self._settled = True
+async def _again(connection: Any, data: list[bytes], met: Exception) -> Any:
+    """Leaves it to the client's policy what is done about an error, the first one too."""
+    is_first = True
 
-    async def unwatch(self) -> None:
-        """Forgets the watched keys, if the connection still stands and the user may."""
-        try:
-            (reply,) = await self.exchange(("UNWATCH",))
-        except NO_ANSWER:
-            return
-        if not isinstance(reply, Exception):
-            self.settle()
+    async def send() -> Any:
+        nonlocal is_first
+        if is_first:
+            is_first = False
+            raise met
+        await connection.send_packed_command(data)
+        return await connection.read_response(disable_decoding=True)
 
-    async def give_back(self) -> None:
-        """Returns the connection to its pool, closed if it is not settled."""
-        await to_the_end(self._give_back)
+    return await connection.retry.call_with_retry(send, lambda _: close(connection))
 
-    async def _give_back(self) -> None:
-        try:
-            if not self._settled:
-                await self._connection.disconnect()
-        finally:
-            async with self._lock:
-                self._given_back = True
-                self._connection.deregister_connect_callback(self._refuse_another)
-                await self._pool.release(self._connection)
+
+async def exchange_all(pool: Any, commands: list[tuple[object, ...]]) -> list[Any]:
+    """The replies to commands that go in one write on one connection, as bytes, errors in their places."""
+    data = [b"".join(map(pack_command, commands))]  # type: ignore[arg-type]  # it takes what redis-py takes
+    try:
+        return await _exchanged(pool, data, len(commands))
+    except AttributeError as error:
+        raise closed_by_others(error) from error
+
+
+async def _exchanged(pool: Any, data: list[bytes], count: int) -> list[Any]:
+    connection = await when_free(pool.get_connection)
+    is_whole = False
+
+    async def send() -> list[Any]:
+        await connection.send_packed_command(data)
+        return [await _reply(connection) for _ in range(count)]
+
+    try:
+        replies: list[Any] = await connection.retry.call_with_retry(send, lambda _: close(connection))
+        is_whole = True
+        return replies
+    finally:
+        if not is_whole:
+            await close(connection)
+        await pool.release(connection)
+
+
+async def _reply(connection: Any) -> Any:
+    try:
+        return await connection.read_response(disable_decoding=True)
+    except ResponseError as error:
+        return typed(error)

@@ -6,21 +6,23 @@ It has no sync counterpart.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import copy
 import math
 from collections import deque
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import redis
 from hiredis import pack_command
-from redis.exceptions import ResponseError, TimeoutError
+from redis.exceptions import AskError, ResponseError, TryAgainError
 
-from session_store._async._flavour import is_plain, is_plain_cluster, pool_of
-from session_store._async.commands import AsyncCommands, exchange
-from session_store._async.connection import typed
-from session_store._async.routing import ASTRAY
+from session_store._async._flavour import close, is_plain, is_plain_cluster, pool_of
+from session_store._async.commands import AsyncCommands
+from session_store._async.connection import closed_by_others, exchange, typed, when_free
+from session_store._async.reply_timeout import ReplyTimeout
+from session_store._async.routing import ASTRAY, routed
 
 # redis-py's way to say that reading a reply has no timeout of its own, from the version on where it costs nothing.
 _UNTIMED = {"timeout": math.inf} if tuple(map(int, redis.__version__.split(".")[:2])) >= (8, 1) else {}
@@ -32,50 +34,15 @@ class _Call(NamedTuple):
     packed: bytes
     reply: asyncio.Future[Any]
 
+    def __repr__(self) -> str:
+        return f"_Call({len(self.packed)} bytes, ...)"  # keys and values are nobody's business
+
 
 class _Place(NamedTuple):
     """What somebody waits for who would like to call."""
 
     room: asyncio.Future[None]
     size: int  # bytes
-
-
-class _Watch:
-    """Ends the reading of a batch when no reply has come for so many seconds: one timer, where redis-py has one a reply."""
-
-    __slots__ = ("_batch", "_left", "_seconds", "_stalled", "_task", "_timer")
-
-    def __init__(self, batch: deque[_Call], seconds: float) -> None:
-        self._batch = batch
-        self._seconds = seconds
-        self._task: Any = asyncio.current_task()
-        self._stalled = False
-        self._set()
-
-    def _set(self) -> None:
-        self._left = len(self._batch)
-        self._timer = asyncio.get_running_loop().call_later(self._seconds, self._look)
-
-    def _look(self) -> None:
-        if len(self._batch) < self._left:
-            self._set()
-        else:
-            self._stalled = True
-            self._task.cancel()
-
-    async def __aenter__(self) -> None:
-        pass
-
-    async def __aexit__(self, kind: object, *_: object) -> None:
-        self._timer.cancel()
-        if not self._stalled:
-            return
-        if kind is None:  # the last reply came in the same moment: what has been asked for is to come now, and here
-            with suppress(asyncio.CancelledError):
-                await asyncio.sleep(0)
-        by_others = hasattr(self._task, "uncancel") and self._task.uncancel()
-        if kind is asyncio.CancelledError and not by_others:
-            raise TimeoutError("Timeout reading from the server")
 
 
 class _Lane:
@@ -149,8 +116,10 @@ class _Lane:
 
     def _go_on(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._calls and self._sender is None and not self._alone:
-            self._sender = loop.create_task(self._send_all())
-            self._sender.add_done_callback(self._ended)
+            # In a context of its own: that of the request that happened to be the first would live as long as the loop.
+            context = contextvars.Context()
+            self._sender = context.run(loop.create_task, self._send_all())
+            self._sender.add_done_callback(self._ended, context=context)
 
     def _ended(self, sender: asyncio.Task[None]) -> None:
         """A sender that was cancelled, as all tasks are when the loop ends, perhaps before it had begun.
@@ -198,15 +167,13 @@ class _Lane:
         """Sends a batch until every call has its reply, or until the client's policy has it fail."""
         pool = self.pool  # by the time that the replies have come, it may be another one
         try:
-            connection = await pool.get_connection()
+            connection = await when_free(pool.get_connection)
             try:
                 await self._exchange(connection, batch)
             finally:
-                try:
-                    if batch:  # replies may be on their way
-                        await connection.disconnect()
-                finally:
-                    await pool.release(connection)
+                if batch:  # replies may be on their way
+                    await close(connection)
+                await pool.release(connection)
         except Exception as error:
             while batch:
                 _fail(batch.popleft(), error)
@@ -219,15 +186,15 @@ class _Lane:
                     batch.append(call)
             if not batch:
                 return
-            await connection.send_packed_command([b"".join([call.packed for call in batch])])
-            seconds = connection.socket_timeout if _UNTIMED else None
-            async with nullcontext() if seconds is None else _Watch(batch, seconds):
-                await _read(connection, batch)
+            try:
+                await connection.send_packed_command([b"".join([call.packed for call in batch])])
+                seconds = connection.socket_timeout if _UNTIMED else None
+                async with nullcontext() if seconds is None else ReplyTimeout(batch, seconds):
+                    await _read(connection, batch)
+            except AttributeError as error:
+                raise closed_by_others(error) from error
 
-        async def close(error: Exception) -> None:
-            await connection.disconnect()
-
-        await connection.retry.call_with_retry(exchange, close)
+        await connection.retry.call_with_retry(exchange, lambda _: close(connection))
 
 
 async def _read(connection: Any, batch: deque[_Call]) -> None:
@@ -291,8 +258,13 @@ class PipeliningCommands(AsyncCommands):
             try:
                 pool = await pool_of(client, key, None)
                 return await self._lane(pool.name, pool, loop).call(command, loop)
-            except (*ASTRAY, AttributeError):  # the client knows what to do
-                pass
+            except (*ASTRAY, AttributeError) as error:
+                # redis-py's async client announces itself (ASKING) on one connection of its pool and calls on another one:
+                # several calls at once would go to and fro. All but these two it knows better.
+                if type(error) in (AskError, TryAgainError):
+                    named = (error.host, error.port) if isinstance(error, AskError) else None
+                    (reply,) = await routed(client, key, command, named=named)
+                    return reply
             except ResponseError as error:
                 raise typed(error) from None
         return await super()._execute(key, command, **options)

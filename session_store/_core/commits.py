@@ -1,4 +1,4 @@
-"""A commit's decisions: what was recorded, which attempt it is, and what the server's answers mean."""
+"""What a closure wants written, and what the server's answers to writes mean."""
 
 from __future__ import annotations
 
@@ -7,13 +7,11 @@ from types import EllipsisType
 from typing import Any, Generic, overload
 
 from session_store._core.arguments import kind_of
-from session_store._core.contents import Contents
 from session_store._core.numbers import Duration
 from session_store._core.operations import Operation, Operations
+from session_store._core.outcomes import FENCED, outcome_of
 from session_store.codecs import V
 from session_store.errors import InvalidNameError, NamespacePurgedError, WrongTypeError
-
-MOST_BYTES = 65_536  # of a watched slot, to be sent along when an attempt begins
 
 
 class Ended:
@@ -50,18 +48,23 @@ class CasOps(Ended, Generic[V]):
         self._check_open()
         self._operations.append(operation)
 
-    def set(self, slot: str, value: V, *, ttl: Duration | None = None) -> None:
-        """Write a string slot. `ttl`: seconds or timedelta, the store's default when None."""
-        self._record(self._make.set(slot, value, ttl))
+    def set(self, slot: str, value: V, *, ttl: Duration | None = None, keepttl: bool = False) -> None:
+        """Write a string slot. `ttl`: seconds or timedelta, the store's default when None.
+
+        `keepttl`, here and below: a slot that lives keeps the TTL that it has; `ttl` is that of a new one.
+        """
+        self._record(self._make.set(slot, value, ttl, keepttl=keepttl))
 
     def delete(self, slot: str) -> None:
         """Remove a slot, whatever it holds."""
         self._record(self._make.delete(slot))
 
     @overload
-    def hset(self, slot: str, field: str, value: V, *, ttl: Duration | None = None) -> None: ...
+    def hset(self, slot: str, field: str, value: V, *, ttl: Duration | None = None, keepttl: bool = False) -> None: ...
     @overload
-    def hset(self, slot: str, *, mapping: Mapping[str, V], ttl: Duration | None = None) -> None: ...
+    def hset(
+        self, slot: str, *, mapping: Mapping[str, V], ttl: Duration | None = None, keepttl: bool = False
+    ) -> None: ...
     def hset(
         self,
         slot: str,
@@ -70,26 +73,14 @@ class CasOps(Ended, Generic[V]):
         *,
         mapping: Mapping[str, V] | None = None,
         ttl: Duration | None = None,
+        keepttl: bool = False,
     ) -> None:
         """Write one field of a hash slot, or those of a mapping. `ttl` is the whole slot's."""
-        self._record(self._make.hset(slot, field, value, mapping, ttl))
+        self._record(self._make.hset(slot, field, value, mapping, ttl, keepttl=keepttl))
 
-    def hdel(self, slot: str, *fields: str, ttl: Duration | None = None) -> None:
+    def hdel(self, slot: str, *fields: str, ttl: Duration | None = None, keepttl: bool = False) -> None:
         """Remove fields of a hash slot. `ttl` is the whole slot's; a slot without fields is gone."""
-        self._record(self._make.hdel(slot, fields, ttl))
-
-
-class Beginning:
-    """What an attempt begins with, from the reply of the begin script."""
-
-    __slots__ = ("committed", "contents", "fenced")
-
-    def __init__(self, reply: list[Any], keys: Sequence[bytes]) -> None:
-        self.fenced = bool(reply[0])
-        self.committed = None if reply[1] is None else int(reply[1])
-        self.contents: dict[bytes, Contents | None] | None = None  # it is the turn of another
-        if len(reply) > 2:
-            self.contents = dict(zip(keys, map(Contents.from_reply, reply[2:]), strict=True))
+        self._record(self._make.hdel(slot, fields, ttl, keepttl=keepttl))
 
 
 def end(*given: Ended) -> None:
@@ -103,16 +94,12 @@ def recorded(ops: CasOps[Any]) -> list[Operation]:
     return ops._operations  # noqa: SLF001  # closures see no method for it
 
 
-def is_stale(reply: Any) -> bool:
-    """Whether a script refused the token: another process is the same writer."""
-    return isinstance(reply, list) and reply[0] == 4
-
-
 def read_answer(reply: Any, namespace: str, operations: Sequence[Operation]) -> int:
-    """The answer in any other reply of a script that writes, or the error that it stands for."""
-    if not isinstance(reply, list):
+    """The answer in a reply of a script that writes, or the error that it stands for."""
+    outcome = outcome_of(reply)
+    if outcome is None:
         return int(reply)
-    if reply[0] == 1:
+    if outcome == FENCED:
         raise NamespacePurgedError(namespace)
     operation = operations[reply[1] - 1]
     raise WrongTypeError(operation.key.decode(), operation.verb)

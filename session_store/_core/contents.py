@@ -1,10 +1,11 @@
-"""A slot's contents as an attempt began with them, and what the read commands answer from them."""
+"""A watched slot as an attempt began with it, and what the read commands answer from it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
+from session_store._core.marks import content_mark
 from session_store.errors import WrongTypeError
 
 _ANSWERS: dict[str, Callable[[dict[bytes, bytes], tuple[bytes, ...]], Any]] = {
@@ -17,31 +18,50 @@ _ANSWERS: dict[str, Callable[[dict[bytes, bytes], tuple[bytes, ...]], Any]] = {
 }
 
 
-class Contents:
-    """What one slot held: nothing, a string, a hash, or something that is not ours."""
+class Watched:
+    """What one slot was: its kind, its marks, and what it held, unless that was too large to be sent along."""
 
-    __slots__ = ("_data", "_kind")
+    __slots__ = ("_content", "_fields", "_kind", "_known_content_mark", "is_changed", "is_large", "mark")
 
-    def __init__(self, kind: str, data: Any) -> None:
-        self._kind = kind
-        self._data = data
+    def __init__(self, reply: list[Any]) -> None:
+        """`reply`: a slot as lua/view.lua describes it."""
+        self._kind = reply[0].decode()
+        self.mark: bytes = reply[1]
+        self._content = reply[2] if len(reply) > 2 else None
+        self._fields: dict[bytes, bytes] | None = None
+        self._known_content_mark: bytes | None = reply[3] if len(reply) > 3 else None
+        self.is_large = self._content is None and self._kind in ("string", "hash")
+        self.is_changed = False  # a read of it has found something else
 
-    @classmethod
-    def from_reply(cls, reply: list[Any]) -> Contents | None:
-        """A slot in the reply of the begin script; None for one that was too large to send along."""
-        kind = reply[0].decode()
-        data = reply[1] if len(reply) > 1 else None
-        if kind == "hash" and data is not None:
-            data = dict(zip(data[::2], data[1::2], strict=True))
-        if kind in ("string", "hash") and data is None:
-            return None
-        return cls(kind, data)
+    @property
+    def content_mark(self) -> bytes:
+        """The mark of what it held, worked out here where that is known; b"" where it is not."""
+        if self._known_content_mark is None:
+            is_known = self._content is not None or self._kind == "none"
+            self._known_content_mark = content_mark(self._kind, self._content) if is_known else b""
+        return self._known_content_mark
+
+    def noticed(self, reply: list[Any]) -> Any:
+        """Takes note of what lua/read.lua found; what the read command answered."""
+        same, mark, answer = reply
+        if same:
+            self.mark = mark  # its order only; the next look is cheap again
+        else:
+            self.is_changed = True
+        return answer
 
     def answer(self, command: str, key: bytes, args: tuple[bytes, ...]) -> Any:
         """What the server would have replied to a read command then."""
         if command == "EXISTS":
             return self._kind != "none"
+        if command == "TYPE":
+            return self._kind.encode()
         wanted = "string" if command == "GET" else "hash"
         if self._kind not in ("none", wanted):
             raise WrongTypeError(key.decode(), command.lower())
-        return self._data if command == "GET" else _ANSWERS[command](self._data or {}, args)
+        if command == "GET":
+            return self._content
+        if self._fields is None:
+            content = self._content or ()
+            self._fields = dict(zip(content[::2], content[1::2], strict=True))
+        return _ANSWERS[command](self._fields, args)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from session_store._core.operations import Call, Operations
+from session_store._core.outcomes import WRONG_TYPE
 from session_store._core.values import decoded
 from session_store.codecs import V
 from session_store.errors import WrongTypeError
@@ -18,7 +19,7 @@ def load_call(index: bytes, keys: Sequence[bytes], *, whole: bool) -> Call:
 
 def loaded(make: Operations[V], keys: Sequence[bytes], reply: list[Any]) -> dict[str, V | dict[str, V]]:
     """What a reply says that the keys hold, by slot; those that hold nothing are left out."""
-    if reply[0] == 2:
+    if reply[0] == WRONG_TYPE:
         raise WrongTypeError(keys[reply[1] - 1].decode(), "load")
     skip = len(make.base.encode())
     contents: dict[str, V | dict[str, V]] = {}

@@ -115,11 +115,6 @@ def slot_key(base: str, slot: str) -> bytes:
     return (base + slot).encode()
 
 
-def turn_key(base: str, slot: str) -> bytes:
-    """The key that says whose turn it is to write to a slot."""
-    return f"{base}~turn:{slot}".encode()
-
-
 def is_slot(base: str, key: bytes) -> bool:
     """Whether a key that begins with a base is that of a slot."""
     try:

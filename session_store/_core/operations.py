@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import EllipsisType
 from typing import Generic, NamedTuple
 
+from session_store._core.contents import Watched
 from session_store._core.names import INDEX, KeySpace, encode_field, slot_key
 from session_store._core.numbers import Duration, amount_and_limit, to_milliseconds
 from session_store._core.tokens import Token
@@ -14,7 +15,7 @@ from session_store.codecs import Codec, PlacedCodec, V
 
 
 class Operation(NamedTuple):
-    """One mutation of one slot. Verbs and arguments are those of `single.lua`."""
+    """One mutation of one slot. Verbs, TTLs and arguments are those of `single.lua`."""
 
     verb: str
     key: bytes
@@ -34,15 +35,17 @@ def single_call(index: bytes, token: Token, operation: Operation) -> Call:
     return (index, key), (*token, verb, ttl_ms, *args)
 
 
-def commit_call(
-    index: bytes, token: Token, attempt: int, operations: list[Operation], turns: tuple[bytes, ...]
-) -> Call:
-    """A call of `apply.lua`. `turns`: the keys of those to give back."""
-    numbers: dict[bytes, int] = {}
-    args: list[object] = [*token, attempt, len(turns)]
+def commit_args(
+    watched: Mapping[bytes, Watched], operations: Sequence[Operation]
+) -> tuple[tuple[bytes, ...], tuple[object, ...]]:
+    """The slots of a call of `commit.lua`, and its arguments from the count of the watched ones on."""
+    numbers = {key: number for number, key in enumerate(watched, 2)}
+    args: list[object] = [len(watched)]
+    for slot in watched.values():
+        args += (slot.mark, slot.content_mark)
     for verb, key, ttl_ms, op_args in operations:
         args += (verb, numbers.setdefault(key, len(numbers) + 2), ttl_ms, len(op_args), *op_args)
-    return (index, *numbers, *turns), tuple(args)
+    return tuple(numbers), tuple(args)
 
 
 class Operations(Generic[V]):
@@ -62,14 +65,16 @@ class Operations(Generic[V]):
         self.values = values_of(codec, keyspace.prefix, namespace)
         self.default_ttl_ms = default_ttl_ms
 
-    def ttl_ms(self, ttl: Duration | None) -> int:
-        """The TTL to set: the one given, or the store's default."""
-        return self.default_ttl_ms if ttl is None else to_milliseconds(ttl, "ttl")
+    def ttl_ms(self, ttl: Duration | None, *, keepttl: bool = False) -> int:
+        """The TTL to set: the one given, or the store's default. With `keepttl` negative: that of a new slot."""
+        milliseconds = self.default_ttl_ms if ttl is None else to_milliseconds(ttl, "ttl")
+        return -milliseconds if keepttl else milliseconds
 
-    def set(self, slot: str, value: V, ttl: Duration | None, condition: str = "") -> Operation:
-        return Operation(
-            "set", slot_key(self.base, slot), self.ttl_ms(ttl), (condition, self.values.encode(slot, value))
-        )
+    def set(
+        self, slot: str, value: V, ttl: Duration | None, condition: str = "", *, keepttl: bool = False
+    ) -> Operation:
+        ttl_ms = self.ttl_ms(ttl, keepttl=keepttl)
+        return Operation("set", slot_key(self.base, slot), ttl_ms, (condition, self.values.encode(slot, value)))
 
     def delete(self, slot: str) -> Operation:
         return Operation("delete", slot_key(self.base, slot), self.default_ttl_ms, ())
@@ -81,6 +86,8 @@ class Operations(Generic[V]):
         value: V | EllipsisType,
         mapping: Mapping[str, V] | None,
         ttl: Duration | None,
+        *,
+        keepttl: bool = False,
     ) -> Operation:
         """Either a field and its value, or a mapping. Ellipsis is no value: None may be one, the codec decides."""
         if field is not None and value is not ... and mapping is None:
@@ -89,20 +96,24 @@ class Operations(Generic[V]):
             raise TypeError("hset takes a field and a value, or mapping=, and not both")
         if not mapping:
             raise ValueError("mapping must hold at least one field")
-        return Operation("hset", slot_key(self.base, slot), self.ttl_ms(ttl), self.values.encode_fields(slot, mapping))
+        ttl_ms = self.ttl_ms(ttl, keepttl=keepttl)
+        return Operation("hset", slot_key(self.base, slot), ttl_ms, self.values.encode_fields(slot, mapping))
 
-    def hdel(self, slot: str, fields: tuple[str, ...], ttl: Duration | None = None) -> Operation:
+    def hdel(
+        self, slot: str, fields: tuple[str, ...], ttl: Duration | None = None, *, keepttl: bool = False
+    ) -> Operation:
         if not fields:
             raise ValueError("hdel needs at least one field")
-        return Operation(
-            "hdel", slot_key(self.base, slot), self.ttl_ms(ttl), tuple(encode_field(field) for field in fields)
-        )
+        ttl_ms = self.ttl_ms(ttl, keepttl=keepttl)
+        return Operation("hdel", slot_key(self.base, slot), ttl_ms, tuple(encode_field(field) for field in fields))
 
-    def hincrby(self, slot: str, field: str, amount: int) -> Operation:
+    def hincrby(
+        self, slot: str, field: str, amount: int, ttl: Duration | None = None, *, keepttl: bool = False
+    ) -> Operation:
         args = (*amount_and_limit(amount), encode_field(field))
-        return Operation("hincrby", slot_key(self.base, slot), self.default_ttl_ms, args)
+        return Operation("hincrby", slot_key(self.base, slot), self.ttl_ms(ttl, keepttl=keepttl), args)
 
-    def incr(self, slot: str, amount: int) -> Operation:
+    def incr(self, slot: str, amount: int, ttl: Duration | None = None, *, keepttl: bool = False) -> Operation:
         """The amount is at least 1: a counter that stands still or goes back would repeat an id."""
         args = amount_and_limit(amount, least=1)
-        return Operation("incr", slot_key(self.base, slot), self.default_ttl_ms, args)
+        return Operation("incr", slot_key(self.base, slot), self.ttl_ms(ttl, keepttl=keepttl), args)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from session_store._core.numbers import check_count, check_wait, to_milliseconds
 
-_SHORTEST_POLL, _LONGEST_POLL = 0.001, 0.004  # seconds
+_SHORTEST_POLL, _LONG_POLL, _LONGEST_POLL = 0.001, 0.004, 0.1  # seconds; the longest while closures are slow
 
 
 @dataclass(frozen=True)
@@ -20,37 +20,41 @@ class CasPolicy:
       upper end doubles from one retry to the next.
     - `backoff_cap`: seconds; no wait is longer.
 
-    - `turn_wait`: seconds that a call waits for its turn at most, in all; then it goes ahead without one. 0: there are no
-      turns.
-    - `turn_lease`: seconds that a writer can keep others waiting, by being slow or by having been killed.
+    - `lock_ttl`: seconds that a slot's lock is held at most without being taken again, by a writer that is slow or was
+      killed; longer where the store has seen closures take more than half of it.
+    - `lock_timeout`: seconds that a call waits for one and the same holder of the lock before it goes ahead without. 0:
+      there are no locks.
 
-    Turns keep writers from making each other lose: the calls of one store on the same slot go one after the other, and a
-    writer that lost to another process takes the slot's turn, for which other processes wait. Nothing rests on them but
-    speed, and that nobody starves. While there is a turn to wait for, there is no backoff.
+    Locks keep writers from making each other lose: the calls of one store on the same slot go one after the other, and a
+    writer that lost, or whose closures are slow, takes the slot's lock, for which other processes wait. Nothing rests on
+    them but speed, and that nobody starves. Where there are locks, there is no backoff.
 
     >>> CasPolicy(max_retries=10)
-    CasPolicy(max_retries=10, backoff_base=0.004, backoff_cap=0.25, turn_wait=5.0, turn_lease=1.0)
+    CasPolicy(max_retries=10, backoff_base=0.004, backoff_cap=0.25, lock_ttl=1.0, lock_timeout=5.0)
     """
 
     max_retries: int = 3
     backoff_base: float = 0.004
     backoff_cap: float = 0.25
-    turn_wait: float = 5.0
-    turn_lease: float = 1.0
+    lock_ttl: float = 1.0
+    lock_timeout: float = 5.0
 
     def __post_init__(self) -> None:
         check_count(self.max_retries, "max_retries")
         check_wait(self.backoff_base, "backoff_base")
         check_wait(self.backoff_cap, "backoff_cap")
-        check_wait(self.turn_wait, "turn_wait")
-        to_milliseconds(check_wait(self.turn_lease, "turn_lease"), "turn_lease")
+        to_milliseconds(check_wait(self.lock_ttl, "lock_ttl"), "lock_ttl")
+        check_wait(self.lock_timeout, "lock_timeout")
 
     def delay(self, retry: int, uniform: Callable[[float, float], float] = random.uniform) -> float:
         """Seconds to wait before a retry, counted from 1."""
         doublings = min(retry - 1, 32)  # the cap is long reached; 2.0 ** 1024 would overflow
         return uniform(0, min(self.backoff_cap, self.backoff_base * 2.0**doublings))
 
-    def poll(self, look: int, uniform: Callable[[float, float], float] = random.uniform) -> float:
-        """Seconds to wait before the next look whether a turn has been given back, counted from 1."""
-        longest = min(_LONGEST_POLL, _SHORTEST_POLL * 2.0 ** min(look, 32))
-        return uniform(longest / 2, longest)
+    def poll(
+        self, look: int, closure_seconds: float, uniform: Callable[[float, float], float] = random.uniform
+    ) -> float:
+        """Seconds to wait before the next look whether a lock has been given back, counted from 1."""
+        longest = min(_LONGEST_POLL, max(_LONG_POLL, closure_seconds / 16))
+        pause = min(longest, _SHORTEST_POLL * 2.0 ** min(look, 32))
+        return uniform(pause / 2, pause)

@@ -26,12 +26,12 @@ class Script:
         """The command that runs it, and leaves it with the server."""
         return ("EVAL", self.source, len(keys), *keys, *args)
 
-    def load(self) -> tuple[object, ...]:
-        """The command that leaves it with the server."""
-        return ("SCRIPT", "LOAD", self.source)
 
-
-SINGLE, APPLY = (Script("prelude", "tokens", body) for body in ("single", "apply"))
+SINGLE = Script("prelude", "tokens", "single")
+BEGIN = Script("prelude", "locks", "view", "begin")
+COMMIT = Script("prelude", "tokens", "locks", "view", "commit")
+RELEASE = Script("prelude", "locks", "release")
+READ = Script("prelude", "view", "read")
 PURGE, LOAD = (Script("prelude", "listing", body) for body in ("purge", "load"))
-BEGIN, TOUCH = (Script("prelude", body) for body in ("begin", "touch"))
-LEAVE = Script("leave")
+TOUCH = Script("prelude", "touch")
+NAME, REWRITE = Script("name"), Script("rewrite")

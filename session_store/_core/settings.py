@@ -7,11 +7,11 @@ from typing import Generic
 
 from session_store._core.arguments import has_methods, kind_of
 from session_store._core.audit import Audit
-from session_store._core.lines import Lines
 from session_store._core.names import KeySpace
 from session_store._core.numbers import check_count
 from session_store._core.operations import Operations
 from session_store._core.policy import CasPolicy
+from session_store._core.queue import Queues
 from session_store.codecs import Codec, PlacedCodec, V
 
 
@@ -25,7 +25,7 @@ class Settings(Generic[V]):
     cas_policy: CasPolicy
     audit: Audit
     min_replicas: int
-    lines: Lines = field(init=False)
+    queues: Queues = field(init=False)
 
     def __post_init__(self) -> None:
         if isinstance(self.codec, type) or not (
@@ -35,8 +35,8 @@ class Settings(Generic[V]):
         check_count(self.min_replicas, "min_replicas")
         if not isinstance(self.cas_policy, CasPolicy):
             raise TypeError(f"cas_policy must be a CasPolicy, got {kind_of(self.cas_policy)}")
-        object.__setattr__(self, "lines", Lines(self.cas_policy.turn_lease))
+        object.__setattr__(self, "queues", Queues(self.cas_policy.lock_ttl))
 
-    def operations(self, namespace: str) -> Operations[V]:
-        """Makes the operations of a namespace; checks its name."""
-        return Operations(self.keyspace, namespace, self.codec, self.default_ttl_ms)
+    def operations(self, namespace: str, default_ttl_ms: int | None = None) -> Operations[V]:
+        """Makes the operations of a namespace, with another default TTL perhaps; checks its name."""
+        return Operations(self.keyspace, namespace, self.codec, default_ttl_ms or self.default_ttl_ms)

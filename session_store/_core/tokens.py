@@ -1,25 +1,22 @@
 """Tokens: what makes a call that is sent twice happen once.
 
-The server keeps the latest call of each writer, so a writer must never have two calls under way: a call takes a
-writer, and gives it back when its reply has come. A call that ended otherwise keeps its writer, and the next one gets
-a new one. Few writers thus serve many calls, and no other call can push a record out while it may still be asked for.
+The server keeps the latest call of each writer, so a writer must never have two calls under way. Writers are those of a
+process and a namespace: the n-th call that a process has under way in a namespace is its writer n there. An index thus
+holds as many records as its namespace has had calls at once, whatever else the process does.
 
-The calls of a writer are numbered: one that arrives after a later call was answered is an old one that was long on
-its way, and is refused. The rest of a token is random, so that two processes that were copied from one image, writers
-and numbers included, are told apart: the second is refused as well, and goes on with a new writer.
+Calls are numbered by one counter of the process, so those of a writer go up: one that arrives after a later call was
+answered is an old one that was long on its way, and is refused. The rest of a call is random, so that two processes that
+were copied from one image, identity and numbers included, are told apart: the second is refused, and goes on as another.
+A call that had no answer may still be on its way: the process then goes on as another, too.
 """
 
 from __future__ import annotations
 
 import os
+import threading
 from binascii import b2a_base64
+from itertools import count
 from typing import NamedTuple
-
-_MOST_CALLS = 0xFFFF_FFFF  # what the eight digits of a number can hold
-
-
-def _random() -> bytes:
-    return b2a_base64(os.urandom(6), newline=False)
 
 
 class Token(NamedTuple):
@@ -29,35 +26,60 @@ class Token(NamedTuple):
     call: bytes
 
 
-class Writer:
-    """Somebody who has at most one call under way."""
+class _Identity:
+    """Who a process is to the server; how many calls it has under way, by the index of their namespace."""
 
-    __slots__ = ("calls", "field")
+    __slots__ = ("lock", "name", "numbers", "pid", "taken")
 
     def __init__(self) -> None:
-        self.field = b"~" + _random()
-        self.calls = 0
-
-    def new_token(self) -> Token:
-        """The token of the next call."""
-        self.calls += 1
-        return Token(self.field, b"%08x%b" % (self.calls, _random()))
+        self.pid = os.getpid()
+        self.name = b"~" + b2a_base64(os.urandom(6), newline=False)[:6]  # each record has it: an index is small
+        self.numbers = count(1)
+        self.lock = threading.Lock()
+        self.taken: dict[bytes, int] = {}  # a bit per writer
 
 
-_idle: list[Writer] = []
-if hasattr(os, "register_at_fork"):  # pragma: no branch  # where processes fork, two must not be the same writer
-    os.register_at_fork(after_in_child=_idle.clear)
+_identity = _Identity()
 
 
-def take_writer() -> Writer:
-    """A writer with no call under way."""
-    try:
-        return _idle.pop()
-    except IndexError:
-        return Writer()
+def _new_identity() -> None:
+    global _identity  # noqa: PLW0603  # there is one of a process
+    _identity = _Identity()
 
 
-def give_back(writer: Writer) -> None:
-    """For a writer whose call has been answered."""
-    if writer.calls < _MOST_CALLS:
-        _idle.append(writer)
+if hasattr(os, "register_at_fork"):  # pragma: no branch  # a lock may have been held while the process was forked
+    os.register_at_fork(after_in_child=_new_identity)
+
+
+class Ticket:
+    """The token of one call, until it is answered."""
+
+    __slots__ = ("_bit", "_identity", "_index", "token")
+
+    def __init__(self, index: bytes) -> None:
+        if _identity.pid != os.getpid():  # forked by somebody who runs none of Python's hooks
+            _new_identity()
+        self._identity = identity = _identity
+        self._index = index
+        with identity.lock:
+            taken = identity.taken.get(index, 0)
+            self._bit = bit = ~taken & (taken + 1)  # the lowest that is free
+            identity.taken[index] = taken | bit
+            number = next(identity.numbers)
+        call = b"%b%x" % (b2a_base64(os.urandom(3), newline=False), number)
+        self.token = Token(b"%b%d" % (identity.name, bit.bit_length() - 1), call)
+
+    def give_back(self) -> None:
+        """For a call that has been answered: the next one may be of the same writer."""
+        identity = self._identity
+        with identity.lock:
+            left = identity.taken[self._index] & ~self._bit
+            if left:
+                identity.taken[self._index] = left
+            else:
+                del identity.taken[self._index]
+
+    def abandon(self) -> None:
+        """For a call that had no answer, or was taken for another's."""
+        if self._identity is _identity:
+            _new_identity()

@@ -2,52 +2,75 @@
 
 from __future__ import annotations
 
+import contextvars
 import inspect
 import threading
 import time
-from collections.abc import Callable
-from types import FunctionType
-from typing import Any
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from types import FunctionType, MethodType
+from typing import Any, TypeVar
 
 import redis
 
 from session_store._core.arguments import kind_of
 from session_store._core.wrapping import unwrapped
 
+T = TypeVar("T")
+
 Cluster = redis.RedisCluster
 _PIPELINES = (redis.client.Pipeline, redis.cluster.ClusterPipeline)
 _EXECUTE = unwrapped(redis.Redis.execute_command)
-Lock = threading.Lock
+_EXECUTE_IN_CLUSTER = unwrapped(Cluster.execute_command)
 _NOT_PLAIN = inspect.CO_COROUTINE | inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
 sleep = time.sleep
 
 
 class Waiter:
-    """A place in a line (see `Lines`)."""
+    """How a thread that waits in a queue is woken (see `Queues`)."""
 
     __slots__ = ("_lock",)
 
     def __init__(self) -> None:
-        self._lock: threading.Lock | None = None
-
-    def prepare(self) -> None:
         self._lock = threading.Lock()
         self._lock.acquire()
 
     def wait(self, seconds: float) -> None:
         """Waits until it is woken, for so long at most."""
-        if self._lock is not None:
-            self._lock.acquire(timeout=min(seconds, threading.TIMEOUT_MAX))
+        self._lock.acquire(timeout=min(seconds, threading.TIMEOUT_MAX))
 
     def wake(self) -> bool:
-        if self._lock is not None:
-            self._lock.release()
+        self._lock.release()  # once: whoever is woken is the first, and stays it
         return True
 
 
-def to_the_end(step: Callable[[], None]) -> None:
-    """Runs a step; nothing can be cancelled here."""
-    step()
+def to_the_end(step: Callable[[], T], seconds: float) -> T:
+    """What a step gives that is to be done though the call was struck, within so many seconds. Raises `TimeoutError`.
+
+    It has a thread of its own: a client may wait for a server that stands still for longer, or for ever.
+    """
+    done: Future[T] = Future()
+
+    def do() -> None:
+        try:
+            done.set_result(step())
+        except BaseException as error:
+            done.set_exception(error)
+
+    threading.Thread(target=contextvars.copy_context().run, args=(do,), daemon=True).start()
+    return done.result(seconds)
+
+
+def gathered(calls: Sequence[Callable[[], T]]) -> list[T]:
+    """What calls give, one after the other."""
+    return [call() for call in calls]
+
+
+def close(connection: Any) -> None:
+    """Closes a connection, which does not take the place of an error that is on its way."""
+    with suppress(Exception):
+        connection.disconnect()
 
 
 def check_closure(fn: Callable[..., Any]) -> None:
@@ -87,16 +110,26 @@ def check_client(client: object) -> bool:
     )
 
 
+def _is_method(method: object, function: object) -> bool:
+    """Whether a method is a function of redis-py; what somebody has put around it may say so, but is of another type."""
+    return type(method) is MethodType and method.__func__ is function
+
+
 def is_plain(client: Any) -> bool:
     """Whether a client does with a command what redis-py's own does, without a cache and to any of its connections.
 
     Others are called: somebody wants to know of every command, to trace it for example, or to do it differently.
     """
     return (
-        getattr(client.execute_command, "__func__", None) is _EXECUTE
+        _is_method(client.execute_command, _EXECUTE)
         and client.connection is None
         and getattr(client.connection_pool, "cache", None) is None
     )
+
+
+def is_plain_cluster(client: Any) -> bool:
+    """The same of a cluster's client."""
+    return _is_method(client.execute_command, _EXECUTE_IN_CLUSTER)
 
 
 def ready(client: Any) -> None:

@@ -4,18 +4,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, NoReturn
 
-from hiredis import pack_command
 from redis.client import NEVER_DECODE
 from redis.exceptions import ClusterError, NoScriptError, ResponseError
 
-from session_store._sync._flavour import Cluster, is_plain, ready
-from session_store._sync.connection import typed
+from session_store._sync._flavour import Cluster, gathered, is_plain, is_plain_cluster, pool_of, ready
+from session_store._sync.connection import exchange, typed, when_free
 from session_store._sync.routing import routed
 from session_store._core.operations import Call
+from session_store._core.replication import wait_command
 from session_store._core.replies import checked, read_reply
-from session_store._core.scripts import Script
+from session_store._core.scripts import NAME, REWRITE, Script
 from session_store.errors import WrongTypeError
 
 # Replies as bytes, whatever the client's decode_responses: its decoding could fail on what others wrote.
@@ -25,44 +26,9 @@ _SCAN_COUNT = 1000  # keys that a SCAN looks at per step
 
 def raise_reply(error: Exception, key: bytes, command: str) -> NoReturn:
     """Raises what an error reply to a read stands for."""
-    if str(error).startswith("WRONGTYPE"):
+    if "WRONGTYPE " in str(error):  # at its beginning, or where Redis 6.2 says in which line of a script
         raise WrongTypeError(key.decode(), command.lower()) from error
     raise error
-
-
-def exchange(pool: Any, command: tuple[object, ...], met: Exception | None = None) -> Any:
-    """The reply to a command, as the client would get it, on the shortest way.
-
-    `met`: what a first attempt has met already.
-    """
-    data = [pack_command(command)]  # type: ignore[arg-type]  # it takes what redis-py takes
-    connection = pool.get_connection()
-    whole = False
-
-    def send() -> Any:
-        nonlocal met
-        if met is not None:
-            error, met = met, None
-            raise error
-        connection.send_packed_command(data)
-        return connection.read_response(disable_decoding=True)
-
-    def close(error: Exception) -> None:
-        connection.disconnect()
-
-    try:
-        reply = connection.retry.call_with_retry(send, close)
-        whole = True
-        return reply
-    except ResponseError as error:
-        whole = True
-        raise typed(error) from None
-    finally:
-        try:
-            if not whole:  # a reply may be on its way
-                connection.disconnect()
-        finally:
-            pool.release(connection)
 
 
 class Commands:
@@ -79,7 +45,7 @@ class Commands:
             return exchange(client.connection_pool, command)
         ready(client)
         try:
-            return client.execute_command(*command, **options, **AS_BYTES)
+            return when_free(lambda: client.execute_command(*command, **options, **AS_BYTES))
         except ResponseError as error:
             raise typed(error) from None
         except (
@@ -116,26 +82,58 @@ class Commands:
         return checked(replies)
 
     def pipelined(self, commands: list[tuple[object, ...]]) -> list[Any]:
-        """The replies to commands that travel together, errors in place."""
+        """The replies to commands that each begin with a name and a key, errors in place. They travel together.
+
+        A client that wants to know of every command is given one by one: a pipeline of redis-py does not call it.
+        """
         if not commands:
             return []
         ready(self.client)
+        if not (is_plain(self.client) or is_plain_cluster(self.client)):
+            return gathered([partial(self._reply, command) for command in commands])
         pipeline = self.client.pipeline(transaction=False)
         for command in commands:
             pipeline.execute_command(*command, **AS_BYTES)
-        replies: list[Any] = pipeline.execute(raise_on_error=False)
+        replies: list[Any] = when_free(lambda: pipeline.execute(raise_on_error=False))
         return replies
 
-    def run_replicated(
-        self, script: Script, keys: tuple[bytes, ...], args: tuple[object, ...], min_replicas: int
-    ) -> tuple[Any, Any]:
-        """The same, and what WAIT says of it, which has to come from the connection that wrote."""
-        by_digest, by_source = script.by_digest(keys, args), script.by_source(keys, args)
+    def _reply(self, command: tuple[object, ...]) -> Any:
         try:
-            reply, replicas = routed(self.client, keys[0], by_digest, min_replicas=min_replicas)
-        except NoScriptError:
-            reply, replicas = routed(self.client, keys[0], by_source, min_replicas=min_replicas)
-        return reply, replicas
+            return read_reply(str(command[0]), self._execute(_key_of(command), command))
+        except ResponseError as error:
+            return error
+
+    def run_replicated(
+        self, script: Script, keys: tuple[bytes, ...], args: tuple[object, ...], proof: tuple[bytes, bytes], least: int
+    ) -> tuple[Any, Any]:
+        """A script call's reply, and what WAIT says of how many replicas have it.
+
+        WAIT has to come from the connection that wrote. `proof`: a field of the index, and a text that it holds once the
+        call was applied. By it a client that is called for every command is served, which sends each by any connection:
+        once it has answered, a connection of ours writes to the same index again, if the field says so, and waits.
+        """
+        client, (key, *_) = self.client, keys
+        if is_plain(client) or is_plain_cluster(client):
+            try:
+                reply, replicas = self._waited(script.by_digest(keys, args), key, least)
+            except NoScriptError:
+                reply, replicas = self._waited(script.by_source(keys, args), key, least)
+            return reply, replicas
+        reply = self.run(script, keys, args)
+        key = self.run(NAME, (key,), ())  # by the name that the client has given it
+        written, replicas = self._waited(REWRITE.by_source((key,), proof), key, least)
+        return reply, replicas if written else 0
+
+    def _waited(self, command: tuple[object, ...], key: bytes, least: int) -> list[Any]:
+        pool = pool_of(self.client, key, None)
+        timeout = getattr(pool, "connection_kwargs", {}).get("socket_timeout")
+        return routed(self.client, key, command, wait_command(least, timeout))
+
+
+def _key_of(command: tuple[object, ...]) -> bytes:
+    """The first key of a command."""
+    key = command[3 if command[0] in ("EVAL", "EVALSHA") else 1]
+    return key if isinstance(key, bytes) else b""
 
 
 def scan(client: Any, pattern: bytes) -> Iterator[bytes]:

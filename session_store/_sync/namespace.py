@@ -7,15 +7,18 @@ from collections.abc import Callable, Mapping, Sequence
 from types import EllipsisType
 from typing import TypeVar, overload
 
+from redis.exceptions import ResponseError
+
 from session_store._sync import cas
 from session_store._sync.snapshot import CasSnapshot
 from session_store._sync.whole import Whole
 from session_store._core import scripts
-from session_store._core.commits import CasOps, is_stale, read_answer
+from session_store._core.commits import CasOps, read_answer
 from session_store._core.numbers import Duration
 from session_store._core.operations import Operation, single_call
+from session_store._core.outcomes import STALE, outcome_of
 from session_store._core.replication import check_replicas
-from session_store._core.tokens import give_back, take_writer
+from session_store._core.tokens import Ticket
 from session_store.codecs import V
 
 R = TypeVar("R")
@@ -25,10 +28,11 @@ class Namespace(Whole[V]):
     """One session's slots: a cheap handle, made per request by `SessionStore.namespace`; making one does no I/O.
 
     A slot is a string, a hash or a counter, and comes into being by being written. Every write sets the slot's TTL, to
-    `ttl` (seconds as int or float, or a timedelta) where one is given and to the store's default elsewhere; reads
-    leave it alone. Every write is one script call and one round trip, applied all or not at all. When the client sends
-    it again after a lost reply, it is recognised for 10 minutes (or until the namespace is purged or has expired),
-    applied once all the same, and answered as it was the first time.
+    `ttl` (seconds as int or float, or a timedelta) where one is given and to the store's default elsewhere; with
+    `keepttl`, as in Redis' SET, a slot that lives keeps the TTL that it has, and a new one gets that. Reads leave it
+    alone. Every write is one script call and one round trip, applied all or not at all. When the client sends it again
+    after a lost reply, it is recognised for 10 minutes (or until the namespace is purged or has expired), applied once
+    all the same, and answered as it was the first time.
 
     Beside what is named at each method, all raise `InvalidNameError`, `TypeError` and `ValueError` for bad arguments
     before anything is sent; writes raise `WrongTypeError` for a slot of the other type and `NamespacePurgedError`
@@ -56,15 +60,25 @@ class Namespace(Whole[V]):
     def _apply(self, operation: Operation, min_replicas: int = 0) -> int:
         replicas = None
         while True:
-            writer = take_writer()
-            keys, args = single_call(self._make.index, writer.new_token(), operation)
-            if min_replicas:
-                reply, replicas = self._commands.run_replicated(scripts.SINGLE, keys, args, min_replicas)
-            else:
-                reply = self._commands.run(scripts.SINGLE, keys, args)
-            if not is_stale(reply):
+            ticket = Ticket(self._make.index)
+            keys, args = single_call(self._make.index, ticket.token, operation)
+            try:
+                if min_replicas:
+                    reply, replicas = self._commands.run_replicated(
+                        scripts.SINGLE, keys, args, ticket.token, min_replicas
+                    )
+                else:
+                    reply = self._commands.run(scripts.SINGLE, keys, args)
+            except ResponseError:
+                ticket.give_back()
+                raise
+            except BaseException:
+                ticket.abandon()
+                raise
+            if outcome_of(reply) != STALE:
                 break
-        give_back(writer)
+            ticket.abandon()
+        ticket.give_back()
         answer = read_answer(reply, self.name, [operation])
         if min_replicas:
             check_replicas(replicas, operation.key, min_replicas)
@@ -81,30 +95,41 @@ class Namespace(Whole[V]):
         return left / 1000
 
     def set(
-        self, slot: str, value: V, *, ttl: Duration | None = None, nx: bool = False, xx: bool = False
+        self,
+        slot: str,
+        value: V,
+        *,
+        ttl: Duration | None = None,
+        keepttl: bool = False,
+        nx: bool = False,
+        xx: bool = False,
     ) -> bool:
         """Write a string slot. `nx`: only when there is no such slot; `xx`: only when there is one.
 
         Returns False when nx or xx forbade it, and then the slot stays as it is, its TTL too. One script call
-        (HMGET, TYPE, SET, HSET, PTTL), 1 round trip, O(length). A counter's slot takes the value, but `incr` goes on above
+        (TIME, HMGET, TYPE, SET, HSET, PTTL), 1 round trip, O(length). A counter's slot takes the value, but `incr` goes on above
         every id that it has given.
         """
         if nx and xx:
             raise ValueError("nx and xx exclude each other")
         condition = "nx" if nx else "xx" if xx else ""
-        return self._apply(self._make.set(slot, value, ttl, condition)) == 1
+        return self._apply(self._make.set(slot, value, ttl, condition, keepttl=keepttl)) == 1
 
     def delete(self, slot: str) -> bool:
         """Remove a slot, whatever it holds; a counter begins anew afterwards. Returns whether it existed.
 
-        One script call (HMGET, DEL, HSET, HDEL, PTTL), 1 round trip, O(size).
+        One script call (TIME, HMGET, DEL, HSET, HDEL, PTTL), 1 round trip, O(size).
         """
         return self._apply(self._make.delete(slot)) == 1
 
     @overload
-    def hset(self, slot: str, field: str, value: V, *, ttl: Duration | None = None) -> int: ...
+    def hset(
+        self, slot: str, field: str, value: V, *, ttl: Duration | None = None, keepttl: bool = False
+    ) -> int: ...
     @overload
-    def hset(self, slot: str, *, mapping: Mapping[str, V], ttl: Duration | None = None) -> int: ...
+    def hset(
+        self, slot: str, *, mapping: Mapping[str, V], ttl: Duration | None = None, keepttl: bool = False
+    ) -> int: ...
     def hset(
         self,
         slot: str,
@@ -113,40 +138,44 @@ class Namespace(Whole[V]):
         *,
         mapping: Mapping[str, V] | None = None,
         ttl: Duration | None = None,
+        keepttl: bool = False,
     ) -> int:
         """Write one field of a hash slot, or all of a mapping. The TTL is the slot's. Returns how many are new.
 
-        One script call (HMGET, TYPE, HSET, PEXPIRE, HSET, PTTL), 1 round trip, O(fields).
+        One script call (TIME, HMGET, TYPE, HSET, PEXPIRE, HSET, PTTL), 1 round trip, O(fields).
         """
-        return self._apply(self._make.hset(slot, field, value, mapping, ttl))
+        return self._apply(self._make.hset(slot, field, value, mapping, ttl, keepttl=keepttl))
 
-    def hdel(self, slot: str, *fields: str) -> int:
+    def hdel(self, slot: str, *fields: str, ttl: Duration | None = None, keepttl: bool = False) -> int:
         """Remove fields of a hash slot; one without fields is gone. Returns how many were removed.
 
-        When none was, the slot stays as it is, its TTL too. One script call (HMGET, TYPE, HDEL, PEXPIRE, HSET, PTTL),
+        When none was, the slot stays as it is, its TTL too. One script call (TIME, HMGET, TYPE, HDEL, PEXPIRE, HSET, PTTL),
         1 round trip, O(fields).
         """
-        return self._apply(self._make.hdel(slot, fields))
+        return self._apply(self._make.hdel(slot, fields, ttl, keepttl=keepttl))
 
-    def hincrby(self, slot: str, field: str, amount: int = 1) -> int:
+    def hincrby(
+        self, slot: str, field: str, amount: int = 1, *, ttl: Duration | None = None, keepttl: bool = False
+    ) -> int:
         """Add to the integer in a field, 0 when there is none. Returns the sum.
 
         A field that holds no integer is a `WrongTypeError`; a sum beyond 64 bits is redis-py's `ResponseError`. One
-        script call (HMGET, TYPE, HGET, HINCRBY, PEXPIRE, HGET, HSET, PTTL), 1 round trip, O(1).
+        script call (TIME, HMGET, TYPE, HGET, HINCRBY, PEXPIRE, HGET, HSET, PTTL), 1 round trip, O(1).
         """
-        return self._apply(self._make.hincrby(slot, field, amount))
+        return self._apply(self._make.hincrby(slot, field, amount, ttl, keepttl=keepttl))
 
-    def incr(self, slot: str, amount: int = 1) -> int:
+    def incr(self, slot: str, amount: int = 1, *, ttl: Duration | None = None, keepttl: bool = False) -> int:
         """Allocate the next id (or a block of `amount` ids, of which it returns the last); the first is 1.
 
         No id comes twice while anything in the namespace lives, even when the counter's own key has expired, was
         evicted or deleted by another program: the index remembers it. (Were the index evicted as well, it would begin
-        anew, as it does after `delete` and `purge`.) A slot that holds no integer is a `WrongTypeError`; passing 64
+        anew, as it does after `delete` and `purge`.) A slot that comes into being by an `incr` with `keepttl` is a window
+        instead: it begins with 1 again when its time is over. A slot that holds no integer is a `WrongTypeError`; passing 64
         bits is redis-py's `ResponseError`. Where the store has `min_replicas`, an id that too few have is lost with a
-        `ReplicationError`. One script call (HMGET, TYPE, GET, SET, INCRBY, GET, HSET, PTTL), with WAIT behind it for
+        `ReplicationError`. One script call (TIME, HMGET, TYPE, GET, SET, INCRBY, GET, HSET, PTTL), with WAIT behind it for
         `min_replicas`, 1 round trip, O(1).
         """
-        return self._apply(self._make.incr(slot, amount), self._settings.min_replicas)
+        return self._apply(self._make.incr(slot, amount, ttl, keepttl=keepttl), self._settings.min_replicas)
 
     def with_cas(
         self,
@@ -162,15 +191,18 @@ class Namespace(Whole[V]):
         committed is returned. What it raises passes through, and nothing is written. `max_retries`: attempts after the
         first, instead of the policy's.
 
-        Any change of a watched slot between begin and commit, by anyone, by expiry too, makes the attempt lose; then
-        there is a wait (see `CasPolicy`) and another attempt. A commit whose reply is lost is settled: it is never
-        applied twice, and returns what it should have returned.
+        When a watched slot holds something else at the commit than at the beginning, whoever wrote it, expiry too, the
+        attempt is lost and there is another one; what was changed and changed back, or has another TTL only, disturbs
+        nobody. Calls on one slot take turns (see `CasPolicy`). A commit whose reply is lost is settled: it is never
+        applied twice, and returns what it should have returned. A call that is cancelled or struck by a time limit while
+        its commit is on its way settles it too, in a second at most for a task, and then raises what struck it.
 
         Raises `CasContentionError` when every attempt lost, `CommitUnknownError` when a reply was lost and the server
         stays away, `ReplicationError` when it committed but fewer than `min_replicas` have it, `NestedCasError` inside a
-        closure of the same namespace, `TypeError` for a closure of the wrong flavour. 2 round trips an attempt (WATCH and
-        a script; MULTI, a script, EXEC), on a connection of its own; a large slot (see `CasSnapshot`) is read when asked
-        for. Logs `session-store: cas-contention-retry`, `cas-contention-exhausted`, `cas-commit-unknown`.
+        closure of the same namespace, `TypeError` for a closure of the wrong flavour. 2 script calls and round trips, and
+        1 more for each lost attempt; a large slot (see `CasSnapshot`) is read when asked for. O(content of the watched
+        slots): each is dumped and digested by the server, 10 microseconds for a small hash, some milliseconds for a value
+        of 1 MB. Logs `session-store: cas-contention-retry`, `cas-contention-exhausted`, `cas-commit-unknown`.
         """
         return cas.Commit(
             self._commands, self._settings, self._make, slot=slot, fn=fn, max_retries=max_retries

@@ -11,6 +11,7 @@ from session_store._core.names import encode_field, slot_key
 from session_store._core.operations import Operations
 from session_store._core.values import decoded
 from session_store.codecs import V
+from session_store.errors import WrongTypeError
 
 
 class Reads(ABC, Generic[V]):
@@ -39,6 +40,18 @@ class Reads(ABC, Generic[V]):
     def exists(self, slot: str) -> bool:
         """Whether a slot lives, whatever it holds. EXISTS, O(1)."""
         return bool(self._read("EXISTS", self._key(slot)))
+
+    def kind(self, slot: str) -> str | None:
+        """What a slot holds, "string" or "hash", None when there is no such slot. TYPE, O(1).
+
+        It tells what `load` cannot where values may be dicts. What another program keeps there, of no type of ours, is a
+        `WrongTypeError`.
+        """
+        key = self._key(slot)
+        kind = (self._read("TYPE", key)).decode()
+        if kind not in ("none", "string", "hash"):
+            raise WrongTypeError(key.decode(), "kind")
+        return None if kind == "none" else str(kind)
 
     def hget(self, slot: str, field: str) -> V | None:
         """The value of one field of a hash slot, None when there is no such slot or field. HGET, O(1)."""

@@ -113,12 +113,14 @@ class SessionStore(Generic[V]):
         settings = self._settings
         return f"{type(self).__name__}(prefix={settings.keyspace.prefix!r}, default_ttl={settings.default_ttl_ms / 1000:g})"
 
-    def namespace(self, name: str) -> Namespace[V]:
+    def namespace(self, name: str, *, default_ttl: Duration | None = None) -> Namespace[V]:
         """The handle of one session. No I/O. Raises `InvalidNameError`.
 
-        `name`: 1 to 512 bytes of UTF-8 without colons, braces, whitespace and control characters.
+        `name`: 1 to 512 bytes of UTF-8 without colons, braces, whitespace and control characters. `default_ttl`: seconds
+        or timedelta, for writes by this handle that name no TTL; the store's when None.
         """
-        return Namespace(self._commands, self._settings, name)
+        default_ttl_ms = None if default_ttl is None else to_milliseconds(default_ttl, "default_ttl")
+        return Namespace(self._commands, self._settings, name, default_ttl_ms)
 
     def load_many(self, namespaces: Iterable[str], slot: str) -> dict[str, V | dict[str, V]]:
         """Read the same slot of many namespaces, to show a list of sessions, say; each as it is at one moment.

@@ -12,6 +12,7 @@ from session_store._sync.reads import Reads
 from session_store._core.loading import load_call, loaded
 from session_store._core.names import base_pattern, is_slot, listed_keys
 from session_store._core.numbers import Duration, to_milliseconds
+from session_store._core.outcomes import DONE, LISTED
 from session_store._core.replication import check_replicas
 from session_store._core.replies import checked
 from session_store._core.scripts import LOAD, PURGE, TOUCH
@@ -28,10 +29,12 @@ class Whole(Reads[V]):
 
     __slots__ = ("_commands", "_make", "_settings")
 
-    def __init__(self, commands: Commands, settings: Settings[V], name: str) -> None:
+    def __init__(
+        self, commands: Commands, settings: Settings[V], name: str, default_ttl_ms: int | None = None
+    ) -> None:
         self._commands = commands
         self._settings = settings
-        self._make = settings.operations(name)
+        self._make = settings.operations(name, default_ttl_ms)
 
     @property
     def name(self) -> str:
@@ -65,35 +68,36 @@ class Whole(Reads[V]):
             if not keys:
                 break
             reply = self._commands.run(LOAD, *load_call(self._make.index, keys, whole=not slots))
-            if reply[0] != 3:
+            if reply[0] != LISTED:
                 return loaded(self._make, keys, reply)
             keys = listed_keys(self._make.base, reply[1:])
         else:
             raise CasContentionError(self._make.index.decode(), _MOST_LISTINGS)
         return {}
 
-    def touch(self, *, ttl: Duration | None = None, scan: bool = False) -> int:
-        """Renew every slot: each then expires after `ttl`, the store's default when None. Returns how many live.
+    def touch(self, *slots: str, ttl: Duration | None = None, scan: bool = False) -> int:
+        """Renew slots, all of them where none is named: each then expires after `ttl`, the default when None.
 
-        A slot whose expiry would move by less than a second is left as it is (a burst of page views must not make
-        writers lose). `scan`: first find the slots that the index does not name, because it was evicted or another
-        program wrote them, in steps of SCAN over the whole database, and name them again.
+        Returns how many of them live. No writer is disturbed. `scan`: first find the slots that the index does not name,
+        because it was evicted or another program wrote them, in steps of SCAN over the whole database, and name them
+        again; not with `slots`, which are named in any case.
 
-        HKEYS of the index, then one script call (PTTL and PEXPIRE per slot): 2 round trips, O(slots), no scan unless
-        asked for. Logs `session-store: touch`.
+        HKEYS of the index, then one script call (HMGET of the index, PEXPIRE per slot, HSET): 2 round trips, with `slots`
+        only the script call; O(slots), no scan unless asked for. Logs `session-store: touch`.
         """
         ttl_ms = self._make.ttl_ms(ttl)
+        if slots and scan:
+            raise TypeError("touch takes names of slots or scan=True, and not both")
         if scan:
             for found in self._found():
-                slots = [key for key in found if is_slot(self._make.base, key)]
-                if slots:
-                    self._commands.run(TOUCH, (self._make.index, *slots), (ttl_ms, "name"))
-        keys = self._listed()
-        count = 0
-        if keys:
-            count = self._commands.run(TOUCH, (self._make.index, *keys), (ttl_ms, ""))
+                self._touch([key for key in found if is_slot(self._make.base, key)], ttl_ms)
+        keys = [self._key(slot) for slot in dict.fromkeys(slots)] if slots else self._listed()
+        count = self._touch(keys, ttl_ms)
         self._settings.audit.namespace_event("session-store: touch", self.name, count)
         return count
+
+    def _touch(self, keys: list[bytes], ttl_ms: int) -> int:
+        return int(self._commands.run(TOUCH, (self._make.index, *keys), (ttl_ms,))) if keys else 0
 
     def purge(self, *, fence: Duration | None = None, scan: bool = False) -> int:
         """Delete every slot, all in one step. Returns how many lived. Counters begin anew.
@@ -126,10 +130,10 @@ class Whole(Reads[V]):
         for _ in range(_MOST_LISTINGS):
             call = (PURGE, (self._make.index, *keys), ("all", fence_ms))
             if min_replicas:
-                reply, replicas = self._commands.run_replicated(*call, min_replicas)
+                reply, replicas = self._commands.run_replicated(*call, (b"~fence", b""), min_replicas)
             else:
                 reply = self._commands.run(*call)
-            if reply[0] == 0:
+            if reply[0] == DONE:
                 return reply[1], replicas
             keys = listed_keys(self._make.base, reply[1:])
         raise CasContentionError(self._make.index.decode(), _MOST_LISTINGS)

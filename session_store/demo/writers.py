@@ -21,7 +21,7 @@ TTL = 1_800  # seconds
 NAMESPACE = "visitor"
 
 # The writers stand for three processes: they do not wait in line for each other, as the threads of one would.
-POLICY = CasPolicy(turn_wait=0)
+POLICY = CasPolicy(lock_timeout=0)
 
 Write = Callable[[str, int, Callable[[], object]], None]
 

@@ -3,15 +3,15 @@
 -- KEYS[2..] the slots
 -- ARGV[1]   'all': KEYS must name every slot of the index; 'these': only those in KEYS
 --
--- Replies   {0, slot, ..}   each nil (there is none), a value, or {field, value, ..}
---           {2, number}     the slot of this number is of a type that is not ours
---           {3, slot, ..}   the index names these, and KEYS does not have them all
+-- Replies   {'done', slot, ..}    each nil (there is none), a value, or {field, value, ..}
+--           {'type', number}     the slot of this number is of a type that is not ours
+--           {'listed', slot, ..} the index names these, and KEYS does not have them all
 
 if ARGV[1] == 'all' then
   local listed = listed_slots()
   if listed then return listed end
 end
-local reply = {0}
+local reply = {'done'}
 for number = 2, #KEYS do
   local key = KEYS[number]
   local kind = call('TYPE', key).ok
@@ -22,7 +22,7 @@ for number = 2, #KEYS do
   elseif kind == 'none' then
     reply[number] = false
   else
-    return {2, number - 1}
+    return {'type', number - 1}
   end
 end
 return reply

@@ -1,10 +1,11 @@
 -- The rules of a namespace, put before the body of every script: fence, token, index, TTL.
 --
--- KEYS[1]   <prefix>:<namespace>:~index   hash: a field per slot ('' or, for a counter, its last value);
---           ~fence:   when the fence ends, in milliseconds since the epoch
---           ~era:     when the current era began, in seconds since the epoch, 8 hexadecimal digits
---           ~<writer> (8 characters): its latest call, as <era><call><answer, or why it was refused>. A call is 8
---                     hexadecimal digits that only go up, and 8 random characters
+-- KEYS[1]   <prefix>:<namespace>:~index   hash: a field per slot: minus the second since the epoch at which it ends or,
+--                                         for a counter, its last value, with '=' before one below 0. Others are:
+--           ~fence        when the fence ends, in milliseconds since the epoch
+--           ~lock:<slot>  who holds the slot's lock, as <when it ends, in milliseconds>:<writer><call>
+--           ~<writer>     its latest call, as <second, 8 hexadecimal digits><call>:<answer, or why it was refused>. A call
+--                         is 4 random characters and a hexadecimal number that only goes up
 -- KEYS[2..] <prefix>:<namespace>:<slot>   string or hash: what the application stores
 --
 -- All of this runs at every call, the making of its functions included.
@@ -23,10 +24,10 @@ local function call_in_chunks(command, key, list, first, last)
   return done + call_in_chunks(command, key, list, first + CHUNK, last)
 end
 
--- Milliseconds since the epoch, by the server's clock.
+-- The time of the server's clock, in milliseconds since the epoch and in seconds.
 local function now_ms()
   local time = call('TIME')
-  return time[1] * 1000 + math.floor(time[2] / 1000)
+  return time[1] * 1000 + math.floor(time[2] / 1000), tonumber(time[1])
 end
 
 -- The index outlives every slot that it names.
@@ -34,4 +35,15 @@ local function index_lives_for(ttl_ms)
   if call('PTTL', INDEX) < ttl_ms then
     call('PEXPIRE', INDEX, ttl_ms + INDEX_SLACK)
   end
+end
+
+-- What the index remembers of a counter: its last value, nil where it remembers none.
+local function last_value(entry)
+  if not entry or entry == '' or sub(entry, 1, 1) == '-' then return nil end
+  return sub(entry, 1, 1) == '=' and sub(entry, 2) or entry
+end
+
+-- What the index says of a slot that is no counter and lives for so long from now (in seconds) on.
+local function ends_after(ttl_ms, now)
+  return string.format('%.0f', -(now + math.ceil(ttl_ms / 1000) + 1))
 end

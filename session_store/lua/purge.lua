@@ -5,9 +5,9 @@
 --           'these': only the slots in KEYS
 -- ARGV[2]   how long writes are refused from now on, in milliseconds; 0 leaves the fence as it is
 --
--- Replies   {0, number of slots that lived}
---           {3, slot, ..}   nothing was deleted: the index names these, and KEYS does not have them all. A fence stands
---                           already, so that nobody adds another one
+-- Replies   {'done', number of slots that lived}
+--           {'listed', slot, ..}  nothing was deleted: the index names these, and KEYS does not have them all. A fence
+--                                 stands already, so that nobody adds another one
 
 local ALL, FENCE = ARGV[1] == 'all', tonumber(ARGV[2])
 
@@ -45,4 +45,4 @@ if ALL then
     call('PEXPIRE', INDEX, ends - now)
   end
 end
-return {0, deleted}
+return {'done', deleted}

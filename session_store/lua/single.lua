@@ -2,7 +2,7 @@
 --
 -- KEYS[2]   the slot
 -- ARGV[3]   verb: set, delete, hset, hdel (see `perform`), hincrby, incr
--- ARGV[4]   TTL in milliseconds
+-- ARGV[4]   TTL in milliseconds; below nothing: that of a new slot, while one that lives keeps its own
 -- ARGV[5..] its arguments                                  and its answer
 --             set      condition ('', 'nx', 'xx'), value     1, or 0 when the condition forbade it
 --             delete                                         1, or 0 when there was no such slot
@@ -12,27 +12,27 @@
 --             incr     amount, limit                         the amount can be added to
 --
 -- Replies   answer, as a number or in digits   applied, now or when the call came first
---           {1}                     refused: the namespace is fenced
---           {2, 1}                  refused: the slot holds something else
---           {4}                     refused: the call is stale
 --           ERR .. would overflow   refused: the sum is not a signed 64-bit integer
 
-local KEY, VERB, TTL = KEYS[2], ARGV[3], ARGV[4]
+local KEY, VERB, TTL = KEYS[2], ARGV[3], tonumber(ARGV[4])
 local SLOT = sub(KEY, SLOT_BEGINS)
-local head = call('HMGET', INDEX, '~fence', '~era', WRITER, SLOT)
-local fence, era, record, entry = head[1], head[2], head[3], head[4]
-local reply = settled(fence, record)
+local head = call('HMGET', INDEX, '~fence', WRITER, SLOT)
+local fence, record, entry = head[1], head[2], head[3]
+local reply = replayed(fence, record)
 if reply then return reply end
 
 -- Why hincrby or incr is refused, or nil; and what the counter goes on from: its value or, when that is behind, the last
 -- one that the index remembers.
 local function sum_checked()
-  -- Decimal integers as Redis writes them, compared as such: a Lua number is exact to 2^53 only.
+  -- Decimal integers as Redis writes them, compared as such: a Lua number is exact to 2^53 only. Of two of one length,
+  -- digits are compared as pairs of numbers, since the order of Lua's strings is that of the server's locale.
   local function less(a, b)
     local negative = sub(a, 1, 1) == '-'
     if a == b or negative ~= (sub(b, 1, 1) == '-') then return a ~= b and negative end
     if #a ~= #b then return (#a < #b) ~= negative end
-    return (a < b) ~= negative
+    local high_a, high_b = tonumber(sub(a, 1, 10)), tonumber(sub(b, 1, 10))
+    if high_a ~= high_b then return high_a < high_b end
+    return (tonumber(sub(a, 11)) < tonumber(sub(b, 11))) ~= negative
   end
   local function is_integer(text)
     return text == '0' or (find(text, '^%-?[1-9]%d*$')
@@ -41,10 +41,9 @@ local function sum_checked()
 
   local value, amount, limit
   if VERB == 'incr' then
+    local last = last_value(entry)
     value = call('GET', KEY)
-    if entry and entry ~= '' and value ~= entry and (not value or (is_integer(value) and less(value, entry))) then
-      value = entry
-    end
+    if last and value ~= last and (not value or (is_integer(value) and less(value, last))) then value = last end
   else
     value = call('HGET', KEY, ARGV[7])
   end
@@ -55,46 +54,49 @@ local function sum_checked()
   return overflows and OVERFLOW or nil, value
 end
 
+local wanted = WORKS_ON[VERB]
+if not wanted then return redis.error_reply('ERR unknown operation') end
 local refused, base
-local kind = VERB ~= 'delete' and call('TYPE', KEY).ok or 'none'
-if kind ~= 'none' and kind ~= ((VERB == 'set' or VERB == 'incr') and 'string' or 'hash') then
+local kind = wanted ~= 'any' and call('TYPE', KEY).ok or 'none'
+if kind ~= 'none' and kind ~= wanted then
   refused = WRONG_TYPE
 elseif VERB == 'incr' or VERB == 'hincrby' then
   refused, base = sum_checked()
 end
 if refused then  -- is recorded: were the call to arrive again, what was in its way might have gone
-  call('HSET', INDEX, WRITER, (record and era or admitted(era)) .. CALL .. refused)
-  if not era then index_lives_for(RECORD_AGE * 1000) end
+  call('HSET', INDEX, WRITER, recorded(record, refused))
+  index_lives_for(RECORD_AGE * 1000)
   return refusal(refused)
 end
 
-local answer, after
+local answer, ttl, after
 if VERB == 'incr' then
-  call('SET', KEY, base, 'PX', TTL)
+  ttl = ttl_of(KEY, TTL)
+  call('SET', KEY, base, 'PX', ttl)
   call('INCRBY', KEY, ARGV[5])
   answer = call('GET', KEY)
-  after = answer
+  if TTL < 0 and not last_value(entry) then   -- a window: when its time is over, it begins anew
+    after = ends_after(ttl, NOW)
+  else
+    after = sub(answer, 1, 1) == '-' and '=' .. answer or answer
+  end
 elseif VERB == 'hincrby' then
+  ttl = ttl_of(KEY, TTL)
   call('HINCRBY', KEY, ARGV[7], ARGV[5])
-  call('PEXPIRE', KEY, TTL)
-  answer, after = call('HGET', KEY, ARGV[7]), entry or ''
+  call('PEXPIRE', KEY, ttl)
+  answer, after = call('HGET', KEY, ARGV[7]), last_value(entry) and entry or ends_after(ttl, NOW)
 else
-  answer, after = perform(VERB, KEY, TTL, 5, #ARGV, entry)
+  answer, ttl, after = perform(VERB, KEY, TTL, 5, #ARGV, entry)
 end
 
--- What changed nothing is recorded as well: it might find something to do if it arrived again. A record that stands
--- alone is kept for its own sake.
-record = (record and era or admitted(era)) .. CALL .. answer
-if after and after ~= entry then
+-- What changed nothing is recorded as well: it might find something to do if it arrived again.
+record = recorded(record, answer)
+if after then
   call('HSET', INDEX, WRITER, record, SLOT, after)
 else
   call('HSET', INDEX, WRITER, record)
   if after == false then call('HDEL', INDEX, SLOT) end
 end
 if fence then call('HDEL', INDEX, '~fence') end   -- which has ended
-if after ~= nil then
-  index_lives_for(tonumber(TTL))
-elseif not era then
-  index_lives_for(RECORD_AGE * 1000)
-end
+index_lives_for(after and ttl or RECORD_AGE * 1000)
 return answer

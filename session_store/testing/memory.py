@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable
+from hashlib import sha1
 from typing import Any
 
 from fakeredis import FakeAsyncRedis, FakeAsyncRedisConnection, FakeRedis, FakeRedisConnection, FakeServer
@@ -12,6 +13,7 @@ from fakeredis._core import Database
 from fakeredis._socket import AsyncFakeSocket, FakeSocket
 
 from session_store._core.numbers import Duration, to_milliseconds
+from session_store._core.scripts import COMMIT
 
 
 class _Database(Database):
@@ -30,6 +32,10 @@ class _Database(Database):
         self._now = now
 
 
+def _sha1hex(data: bytes) -> bytes:
+    return sha1(data, usedforsecurity=False).hexdigest().encode()
+
+
 class _Lua:
     """A Lua runtime of fakeredis, faster.
 
@@ -41,6 +47,7 @@ class _Lua:
         self._runtime = runtime
         self._compiled: dict[bytes | str, Callable[[], Any]] = {"collectgarbage()": lambda: None}
         self._runs = False
+        self._knows_sha1hex = False
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._runtime, name)
@@ -49,6 +56,9 @@ class _Lua:
         return {} if self._runs else self._runtime.globals()
 
     def execute(self, source: bytes | str) -> Any:
+        if not self._knows_sha1hex:  # fakeredis has none
+            self._runtime.globals()[b"redis"][b"sha1hex"] = _sha1hex
+            self._knows_sha1hex = True
         run = self._compiled.get(source)
         if run is None:
             run = self._compiled[source] = self._runtime.compile(source)
@@ -74,9 +84,16 @@ class InMemoryServer(FakeServer):
         """The server's time, in seconds since the epoch, when it is `now` elsewhere."""
         return now + self.ahead
 
-    def given(self, script: bytes, keys_and_args: tuple[bytes, ...]) -> tuple[bytes, ...]:
-        """What a script is given of what it was sent: all of it."""
-        return keys_and_args
+    def given(self, script: bytes, keys: tuple[bytes, ...], args: tuple[bytes, ...]) -> tuple[bytes, ...]:
+        """The arguments that a script is given: what it was sent, but for the marks of slots whose change is simulated."""
+        if script != COMMIT.source or not +self.changes:
+            return args
+        given = list(args)
+        for number in range(int(args[5])):  # of the watched slots
+            if self.changes[keys[1 + number]] > 0:
+                self.changes[keys[1 + number]] -= 1
+                given[6 + 2 * number : 8 + 2 * number] = (b"changed", b"")
+        return tuple(given)
 
     @property
     def _lua_runtime(self) -> _Lua:  # fakeredis sets it when the first script runs, and runs every script by it
@@ -134,8 +151,9 @@ class _ServerRules:
         return [b"%d" % seconds, b"%d" % microseconds]
 
     def eval(self, script: bytes, numkeys: int, *keys_and_args: bytes) -> Any:
-        given = self._server.given(script, keys_and_args)  # type: ignore[attr-defined]  # the socket's
-        return super().eval(script, numkeys, *given)  # type: ignore[misc]  # the socket's
+        keys, args = keys_and_args[:numkeys], keys_and_args[numkeys:]
+        given = self._server.given(script, keys, args)  # type: ignore[attr-defined]  # the socket's
+        return super().eval(script, numkeys, *keys, *given)  # type: ignore[misc]  # the socket's
 
     def _name_to_func(self, name: str) -> Any:
         return (self._wait, _WAIT) if name == "wait" else super()._name_to_func(name)  # type: ignore[misc]  # the socket's

@@ -114,6 +114,32 @@ async def test_slots_that_move(cluster: Cluster, client_of: Any, prefix: str) ->
     assert {"MOVED", "ASK"} <= set(cluster.refusals() - before)
 
 
+async def test_many_calls_whose_keys_have_moved_ahead(cluster: Cluster, client_of: Any, prefix: str) -> None:
+    """Each goes to the node that is named, announced on the connection that it takes: none is sent to and fro."""
+    client = client_of(cluster)
+    sessions = [store_of(client, f"{prefix}-{number}").namespace("user") for number in range(20)]  # of one hash slot
+
+    async def add_one(snap: Any, ops: Any) -> int:
+        total = int(await snap.get("n") or 0) + 1
+        ops.set("n", str(total))
+        return total
+
+    async def work(ns: Any) -> list[Any]:
+        return [(await ns.with_cas("n", add_one), await ns.get("n"), await ns.incr("id")) for _ in range(5)]
+
+    for ns in sessions:
+        await ns.with_cas("n", add_one)
+        await ns.incr("id")
+    with cluster.migration(sessions[0].key("n")) as migration:
+        await asyncio.to_thread(migration.move_all)
+        before = cluster.refusals()
+        found = await asyncio.wait_for(asyncio.gather(*map(work, sessions)), PATIENCE)
+        met = cluster.refusals() - before
+    assert found == [[(turn, str(turn), turn) for turn in range(2, 7)]] * len(sessions)
+    assert met["MOVED"] == met["TRYAGAIN"] == 0
+    assert met["ASK"] > 0
+
+
 async def test_a_node_that_is_killed(replicated: Cluster, client_of: Any, prefix: str) -> None:
     """Its calls go the client's own way to its heir; the others' lanes go on."""
     store = store_of(client_of(replicated), prefix)

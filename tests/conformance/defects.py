@@ -9,7 +9,7 @@ from typing import Any
 import redis
 import redis.asyncio
 from redis.client import NEVER_DECODE
-from redis.exceptions import ConnectionError, NoScriptError, ResponseError
+from redis.exceptions import NoScriptError, ResponseError
 
 SOCKET_TIMEOUT = 2  # seconds; what a defect makes wait ends then
 
@@ -53,6 +53,12 @@ def none_is_blank(command: str, reply: Any) -> Any:
 
 def as_double(command: str, reply: Any) -> Any:
     return int(float(reply)) if type(reply) is int else reply
+
+
+def flattened(command: str, reply: Any) -> Any:
+    if not isinstance(reply, list):
+        return reply
+    return [part for each in reply for part in (each if isinstance(each, list) else [each])]
 
 
 def flat(command: str, reply: Any) -> Any:
@@ -149,63 +155,6 @@ class Backwards(redis.Redis):
 # What becomes of connections
 
 
-class Forgetful(redis.Connection):
-    """Connects anew and tells nobody."""
-
-    def register_connect_callback(self, callback: Any) -> None:
-        pass
-
-
-class Resends(Forgetful):
-    """Sends again what had no answer, on a new connection."""
-
-    _last: Any = None
-    _again = False
-
-    def send_packed_command(self, command: Any, check_health: bool = True) -> None:
-        if not self._again:
-            self._last = command
-        super().send_packed_command(command, check_health=check_health)
-
-    def read_response(self, *args: Any, **options: Any) -> Any:
-        try:
-            return super().read_response(*args, **options)
-        except ConnectionError:
-            if self._again:
-                raise
-            self._again = True
-            try:
-                self.disconnect()
-                self.connect()
-                super().send_packed_command(self._last)
-            finally:
-                self._again = False
-            return super().read_response(*args, **options)
-
-
-class StaysOpen(redis.Connection):
-    """Is not closed when it is told to be; its client closes it in the end."""
-
-    def disconnect(self, *args: Any) -> None:
-        pass
-
-
-class ClosesLate(redis.Redis):
-    def close(self) -> None:
-        pool = self.connection_pool
-        for connection in (*pool._available_connections, *pool._in_use_connections):
-            redis.Connection.disconnect(connection)
-        super().close()
-
-
-class DecodingConnection(redis.Connection):
-    """Decodes what it is told not to."""
-
-    def read_response(self, *args: Any, **options: Any) -> Any:
-        options.pop("disable_decoding", None)
-        return super().read_response(*args, **options)
-
-
 class ClosesAfterErrors(redis.Connection):
     """Takes every error for the end."""
 
@@ -228,33 +177,7 @@ class ClosesAfterErrors(redis.Connection):
             raise
 
 
-class HidesErrors(redis.Connection):
-    """What failed in a transaction looks as if it had been done."""
-
-    def read_response(self, *args: Any, **options: Any) -> Any:
-        reply = super().read_response(*args, **options)
-        if isinstance(reply, list):
-            reply = [None if isinstance(each, Exception) else each for each in reply]
-        return reply
-
-
-class OneForAll(redis.Redis):
-    """Lends one connection to everybody."""
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        pool = self.connection_pool
-        lent = pool.get_connection()
-        pool.get_connection = lambda *args, **options: lent
-        pool.release = lambda connection: None
-
-
 # What becomes of async clients
-
-
-class AsyncForgetful(redis.asyncio.Connection):
-    def register_connect_callback(self, callback: Any) -> None:
-        pass
 
 
 class AsyncSwallowsUnknownScripts(redis.asyncio.Redis):

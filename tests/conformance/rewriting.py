@@ -40,18 +40,6 @@ def async_rewriting(rule: Callable[[Command], Command]) -> dict[str, Any]:
     return {"connection_class": Rewriting, "client_class": redis.asyncio.Redis}
 
 
-def without_watch(command: Command) -> Command:
-    return [b"UNWATCH"] if command[0] == b"WATCH" else command
-
-
-def watch_of_one_key(command: Command) -> Command:
-    return command[:2] if command[0] == b"WATCH" else command
-
-
-def without_unwatch(command: Command) -> Command:
-    return [b"SELECT", b"0"] if command[0] == b"UNWATCH" else command
-
-
 def without_expiry(command: Command) -> Command:
     if command[0] == b"PEXPIRE":
         return [b"EXISTS", command[1]]
@@ -77,9 +65,8 @@ def as_text(command: Command) -> Command:
 
 
 def under_another_digest(command: Command) -> Command:
-    at = {b"EVAL": 1, b"SCRIPT": 2}.get(command[0])
-    if at is not None:
-        command = [*command[:at], b"%b --%b" % (command[at], uuid4().hex.encode()), *command[at + 1 :]]
+    if command[0] == b"EVAL":
+        command = [command[0], b"%b --%b" % (command[1], uuid4().hex.encode()), *command[2:]]
     return command
 
 
@@ -96,14 +83,6 @@ def with_other_scripts(old: bytes, new: bytes) -> Callable[[Command], Command]:
 
 def never_removed(command: Command) -> Command:
     return [b"GETNOTHING"] if command[0] == b"DEL" else command
-
-
-def without_client_id(command: Command) -> Command:
-    return [b"CLIENT", b"NOTHING"] if command[:2] == [b"CLIENT", b"ID"] else command
-
-
-def without_client_kill(command: Command) -> Command:
-    return [b"CLIENT", b"NOTHING"] if command[:2] == [b"CLIENT", b"KILL"] else command
 
 
 def index_goes_with_a_key(command: Command) -> Command:

@@ -130,8 +130,6 @@ def read(server: redis.Redis, base: str) -> tuple[dict[str, Any], list[str]]:
     found = {}
     for key in server.keys(f"{base}*"):
         slot, left = key[len(base) :], server.pttl(key)
-        if slot.startswith("~turn:") and left == -2:  # it has just run out
-            continue
         value = server.hgetall(key) if server.type(key) == "hash" else server.get(key)
         fields = {name.encode(): text.encode() for name, text in value.items()} if slot == "~index" else None
         found[key.encode()] = (left, fields)

@@ -35,13 +35,13 @@ WRITERS, CALLS = 8, 50
 TOTAL = WRITERS * CALLS
 ENOUGH = TOTAL  # retries: an attempt loses only to a commit of another, and there are fewer than this
 LIMIT = 60  # seconds for all writers, however slow the machine
-NO_TURNS = CasPolicy(turn_wait=0)
+NO_LOCKS = CasPolicy(lock_timeout=0)
 
 
 class Place:
     """Where a namespace is: its clients of both flavours reach the same slots."""
 
-    def __init__(self, prefix: str, client: Any, make_async: Any, policy: CasPolicy = NO_TURNS) -> None:
+    def __init__(self, prefix: str, client: Any, make_async: Any, policy: CasPolicy = NO_LOCKS) -> None:
         self._settings = {"prefix": prefix, "default_ttl": 600, "cas_policy": policy}
         self._client = client
         self._make_async = make_async
@@ -100,9 +100,9 @@ class Place:
         assert sorted(sums) == list(range(1, TOTAL + 1))
 
 
-@pytest.fixture(params=[NO_TURNS, CasPolicy()], ids=["no turns", "turns"])
+@pytest.fixture(params=[NO_LOCKS, CasPolicy()], ids=["no locks", "locks"])
 def policy(request: pytest.FixtureRequest) -> CasPolicy:
-    """With turns, those who lose wait for each other; without, they go on losing."""
+    """With locks, those who lose wait for each other; without, they go on losing."""
     return request.param
 
 

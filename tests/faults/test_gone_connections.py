@@ -10,6 +10,8 @@ import redis
 from support.callers import Caller
 from support.servers import Server
 
+from session_store._core.scripts import BEGIN, COMMIT, Script
+
 GONE = "'NoneType' object has no attribute 'writelines'"  # as redis-py has it
 
 
@@ -20,17 +22,17 @@ def add_one(value: str | None, ops: Any) -> int:
 
 
 @pytest.fixture
-def gone(monkeypatch: pytest.MonkeyPatch) -> Callable[[Caller, str], None]:
+def gone(monkeypatch: pytest.MonkeyPatch) -> Callable[[Caller, Script], None]:
     """A function that makes the next write which holds a command fail so."""
 
-    def gone(ns: Caller, command: str) -> None:
+    def gone(ns: Caller, script: Script) -> None:
         module = redis.asyncio.connection if ns.is_async else redis.connection
         send = module.AbstractConnection.send_packed_command
         left = [1]
 
         def fail(connection: Any, data: Any, **options: Any) -> Any:
             written = data if isinstance(data, bytes) else b"".join(data)
-            if command.encode() in written and left:
+            if script.digest in written and left:
                 left.clear()
                 raise AttributeError(GONE)
             return send(connection, data, **options)
@@ -40,11 +42,11 @@ def gone(monkeypatch: pytest.MonkeyPatch) -> Callable[[Caller, str], None]:
     return gone
 
 
-@pytest.mark.parametrize("command", ["WATCH", "EXEC"])
-def test_commit_is_made_on_another_connection(connect, server: Server, gone: Any, command: str) -> None:
+@pytest.mark.parametrize("script", [BEGIN, COMMIT])
+def test_commit_is_made_on_another_connection(connect, server: Server, gone: Any, script: Script) -> None:
     ns = connect(server.port)
     ns.set("n", "5")
-    gone(ns, command)
+    gone(ns, script)
     assert ns.cas("n", add_one) == 6
     assert ns.get("n") == "6"
 
@@ -52,7 +54,7 @@ def test_commit_is_made_on_another_connection(connect, server: Server, gone: Any
 def test_clients_without_retries_are_told_what_it_was(connect, server: Server, gone: Any) -> None:
     ns = connect(server.port, retries=0)
     ns.set("n", "5")
-    gone(ns, "WATCH")
+    gone(ns, BEGIN)
     with pytest.raises(redis.ConnectionError, match="closed by another user of the client"):
         ns.cas("n", add_one)
     assert ns.cas("n", add_one) == 6

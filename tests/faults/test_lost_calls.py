@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
@@ -217,7 +220,7 @@ def arrive_late(
 @pytest.fixture
 def other_process(monkeypatch: pytest.MonkeyPatch) -> Callable[[], object]:
     """A function after which calls come from another process: that has writers of its own."""
-    return lambda: monkeypatch.setattr(tokens, "_idle", [])
+    return lambda: monkeypatch.setattr(tokens, "_identity", tokens._Identity())
 
 
 @every_case
@@ -287,3 +290,16 @@ def test_purge_and_touch_may_be_sent_twice(connect, proxy: Proxy, other: Namespa
     proxy.lose_reply("EVALSHA")
     assert ns.purge() == 0
     assert not other.exists("x")
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="it forks by way of the C library")
+def test_reply_is_lost_in_a_process_that_was_forked_without_hooks(
+    server: Server, prefix: str, rival: redis.Redis
+) -> None:
+    """Its child is another writer from its first call on, so that the parent's call is recognised all the same."""
+    command = [sys.executable, "-m", "support.forks", str(server.port), prefix]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    told = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=True)
+    assert told.stdout == "1\n"
+    assert rival.hgetall(f"{prefix}:session:lines") == {"tea": "1"}
+    assert rival.get(f"{prefix}:session:step") == "address"

@@ -42,12 +42,12 @@ def test_everything_is_explained(flavour: str) -> None:
     ("text", "broken", "flavour", "noticed"),
     [
         (
-            b"local reply = settled(fence, record)",
-            b"local reply = settled(fence)",
+            b"local reply = replayed(fence, record)",
+            b"local reply = replayed(fence)",
             "sync",
             "no order explains these calls",
         ),
-        (b"    call('PEXPIRE', key, ttl)\n    return added", b"    return added", "async", "had no TTL"),
+        (b"    call('PEXPIRE', key, ttl)\n  elseif verb == 'set'", b"  elseif verb == 'set'", "async", "had no TTL"),
     ],
     ids=["calls that are not recognised", "a hash without TTL"],
 )
@@ -55,7 +55,7 @@ def test_defects_are_noticed(
     monkeypatch: pytest.MonkeyPatch, text: bytes, broken: bytes, flavour: str, noticed: str
 ) -> None:
     """With what was noticed, and in which round."""
-    for script in (scripts.SINGLE, scripts.APPLY):
+    for script in (scripts.SINGLE, scripts.COMMIT):
         assert script.source.count(text) == 1
         changed = script.source.replace(text, broken)
         monkeypatch.setattr(script, "source", changed)

@@ -6,8 +6,13 @@ import json
 from typing import Any
 
 import redis
+import redis.asyncio
+from redis.asyncio.retry import Retry as AsyncRetry
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
-from session_store import NamespacePurgedError
+from session_store import AsyncSessionStore, CasPolicy, NamespacePurgedError, SessionStore
+from session_store.testing.interleavings.explorer import default_handle
 
 # One JSON blob: read, change, write.
 
@@ -184,3 +189,110 @@ def counter_in_session(ns: Any) -> str:
         return str(ns.incr("visits"))
     except NamespacePurgedError:
         return "logged out"
+
+
+# Slots that are too large to be sent along when an attempt begins: each read of them is a command.
+
+
+def fill_many(ns: Any) -> None:
+    ns.hset("many", mapping={str(number): "1" for number in range(600)})
+
+
+def equal_many(ns: Any) -> str:
+    def change(snap: Any, ops: Any) -> str:
+        one, other = snap.hget("many", "0"), snap.hget("many", "1")
+        if one != other:
+            raise LookupError(f"{one} is not {other}")
+        ops.set("seen", str(one))
+        return str(one)
+
+    return ns.with_cas("many", change)
+
+
+def raise_many(ns: Any) -> None:
+    ns.with_cas("other", lambda snap, ops: ops.hset("many", mapping={"0": "2", "1": "2"}))
+
+
+def raise_and_lower_many(ns: Any) -> None:
+    ns.hset("many", mapping={"0": "2", "1": "2"})
+    ns.hset("many", mapping={"0": "1", "1": "1"})
+
+
+def raise_whole_many(ns: Any) -> None:
+    def change(snap: Any, ops: Any) -> None:
+        ops.hset("many", "0", str(int(snap.hget("many", "0")) + 1))
+
+    ns.with_cas("many", change)
+
+
+# What was changed and changed back, in one commit, so that nobody sees what was between; and a hash whose fields and
+# values are others, and the same letters in the same order.
+
+
+def fill_hash(ns: Any) -> None:
+    ns.hset("hash", mapping={"a": "bc", "d": "e"})
+
+
+def rewrite_hash(ns: Any) -> None:
+    def change(snap: Any, ops: Any) -> None:
+        ops.hdel("hash", "a")
+        ops.hset("hash", "a", "bc")
+
+    ns.with_cas("other", change)
+
+
+def shift_hash(ns: Any) -> None:
+    def change(snap: Any, ops: Any) -> None:
+        ops.delete("hash")
+        ops.hset("hash", mapping={"ab": "c", "d": "e"})
+
+    ns.with_cas("other", change)
+
+
+def count_hash_at_once(ns: Any) -> int:
+    def change(snap: Any, ops: Any) -> int:
+        letters = sum(map(len, snap.hkeys("hash")))
+        ops.hset("hash", "letters", str(letters))
+        return letters
+
+    return ns.with_cas("hash", change, max_retries=0)
+
+
+def count_hash(ns: Any) -> int:
+    def change(snap: Any, ops: Any) -> int:
+        letters = sum(map(len, snap.hkeys("hash")))
+        ops.hset("hash", "letters", str(letters))
+        return letters
+
+    return ns.with_cas("hash", change)
+
+
+# A closure that only reads, and one that writes both of what it reads.
+
+
+def read_both(ns: Any) -> list[str | None]:
+    return ns.with_cas(["ann", "bob"], lambda snap, ops: [snap.get("ann"), snap.get("bob")])
+
+
+def move_both(ns: Any) -> None:
+    def change(snap: Any, ops: Any) -> None:
+        ops.set("ann", f"{snap.get('ann')}!")
+        ops.set("bob", f"{snap.get('bob')}!")
+
+    ns.with_cas(["bob", "ann"], change)
+
+
+# Handles.
+
+
+def with_policy(policy: CasPolicy, client: Any) -> Any:
+    """A namespace like the one that tasks are given, of a store with another policy."""
+    flavour = AsyncSessionStore if isinstance(client, redis.asyncio.Redis) else SessionStore
+    return flavour(client, prefix="explore", default_ttl=3600, cas_policy=policy).namespace("session")
+
+
+def sent_once(client: Any) -> Any:
+    """A namespace on a client that sends nothing again: what has no answer is the library's to settle."""
+    kind = AsyncRetry if isinstance(client, redis.asyncio.Redis) else Retry
+    client.connection_pool.connection_kwargs["retry"] = kind(NoBackoff(), 0)
+    return default_handle(client)

@@ -116,23 +116,19 @@ def test_what_a_handle_makes_is_what_tasks_are_given() -> None:
 
 
 @pytest.mark.parametrize("job", [jobs.cas_quantity, jobs.async_cas_quantity])
-def test_a_store_with_turns_is_explored_without(job: Any) -> None:
+def test_a_store_with_locks_is_explored_without(job: Any) -> None:
     """The tasks contend, however long the store would have them wait for each other: the same schedules as ever."""
-
-    def handle(client: Any) -> Any:
-        flavour = AsyncSessionStore if isinstance(client, AsyncInMemoryClient) else SessionStore
-        policy = CasPolicy(max_retries=10, backoff_base=0, backoff_cap=0, turn_wait=1000, turn_lease=1000)
-        return flavour(client, prefix="shop", default_ttl=60, cas_policy=policy).namespace("ann")
-
+    policy = CasPolicy(max_retries=10, backoff_base=0, backoff_cap=0, lock_ttl=1000, lock_timeout=1000)
+    handle = functools.partial(jobs.with_policy, policy)
     tasks = dict.fromkeys(("one", "two", "three"), job)
-    with_turns = explore(tasks, setup=jobs.fill_basket, handle=handle)
-    assert with_turns.complete
-    assert with_turns.schedules == explore(tasks, setup=jobs.fill_basket).schedules
+    with_locks = explore(tasks, setup=jobs.fill_basket, handle=handle)
+    assert with_locks.complete
+    assert with_locks.schedules == explore(tasks, setup=jobs.fill_basket).schedules
     faulty = dict.fromkeys(("one", "two"), job)
     assert explore(faulty, setup=jobs.fill_basket, handle=handle, faults=FAULTS).complete
 
 
-def test_commits_of_one_async_task_may_wait_in_line() -> None:
+def test_commits_of_one_async_task_may_queue() -> None:
     """They share a store, as in one process; the other task does not."""
 
     def handle(client: Any) -> Any:

@@ -53,6 +53,18 @@ def commit(ns: Any, slots: tuple[str, ...], value: str) -> str:
     return ns.with_cas(slots[0], fn)
 
 
+def commit_to_large(ns: Any, slots: tuple[str, ...], value: str) -> str:
+    """Watches a slot that is read by itself."""
+    ns.set(slots[0], "x" * 70_000 + value[-2:])
+
+    def fn(snap: Any, ops: Any) -> str:
+        read = str(snap.get(slots[0]))[-2:]
+        ops.set(slots[1], f"{value[-2:]}{read}")
+        return read
+
+    return ns.with_cas(slots[0], fn)
+
+
 DEEDS: dict[str, Callable[[Any, tuple[str, ...], str], Any]] = {
     "get": lambda ns, slots, value: ns.get(slots[0]),
     "set": lambda ns, slots, value: ns.set(slots[0], value),
@@ -65,7 +77,9 @@ DEEDS: dict[str, Callable[[Any, tuple[str, ...], str], Any]] = {
     "purge with fence": lambda ns, slots, value: ns.purge(fence=60),
     "with_cas": commit,
 }
-steps = st.builds(Step, st.sampled_from(sorted(DEEDS)), st.tuples(st.sampled_from(SLOTS), st.sampled_from(SLOTS)))
+DRAWN = sorted(DEEDS)
+DEEDS["with_cas large"] = commit_to_large
+steps = st.builds(Step, st.sampled_from(DRAWN), st.tuples(st.sampled_from(SLOTS), st.sampled_from(SLOTS)))
 programs = st.lists(st.lists(steps, min_size=1, max_size=2), min_size=2, max_size=3)
 
 
@@ -108,6 +122,9 @@ def endings(stage: Stage, fault: str | None, search: Any) -> tuple[set[str], int
 @settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.too_slow])
 @given(program=programs, fault=st.sampled_from((None, None, *FAULTS)))
 @example([[Step("with_cas", ("a", "b"))], [Step("with_cas", ("b", "a"))]], None)
+@example([[Step("with_cas", ("a", "b"))], [Step("set nx", ("a", "a")), Step("delete", ("a", "a"))]], "touch")
+@example([[Step("with_cas", ("a", "b"))], [Step("set nx", ("a", "a"))], [Step("set nx", ("b", "b"))]], None)
+@example([[Step("with_cas large", ("a", "b"))], [Step("set", ("a", "a"))]], None)
 @example([[Step("with_cas", ("a", "a"))], [Step("with_cas", ("a", "a"))]], "script_flush")
 @example([[Step("purge with fence", ("a", "a"))], [Step("set", ("a", "a")), Step("set", ("b", "b"))]], None)
 @example([[Step("delete", ("a", "a"))], [Step("incr", ("a", "a"))]], "expire")

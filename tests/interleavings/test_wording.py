@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import pytest
@@ -117,32 +118,74 @@ def test_attempts_of_with_cas() -> None:
     """What an attempt begins with, by kind of slot; and how it ends."""
 
     def job(ns: Any) -> None:
-        ns.with_cas(["a", "h", "none", "large"], lambda snap, ops: ops.set("a", "y"))
+        ns.with_cas(["a", "h", "none"], lambda snap, ops: ops.set("a", "y"))
+        ns.with_cas("a", lambda snap, ops: None)
         with pytest.raises(LookupError):
             ns.with_cas("a", lambda snap, ops: {}["none"])
 
     def setup(ns: Any) -> None:
         ns.set("a", "x")
         ns.hset("h", "f", "1")
-        ns.set("large", "x" * 70_000)
 
-    seen = steps(job, setup=setup, schedule=("job", "lost_reply of job", "job"))
+    seen = steps(job, setup=setup, handle=jobs.sent_once, schedule=("job", "lost_reply of job", "job"))
     assert seen == [
-        "WATCH a h none large; begin -> 'x', {'f': '...",
-        "MULTI; set a 'y'; EXEC -> reply lost",
-        "WATCH a h none large; begin -> committed be...",
-        "UNWATCH -> OK",
-        "WATCH a; begin -> 'y'",
-        "UNWATCH -> OK",
+        "begin a h none -> 'x', {'f': '1'}, nil",
+        "commit set a 'y' -> reply lost",
+        "begin a h none -> committed before",
+        "begin a -> 'y'",
+        "commit nothing -> committed",
+        "begin a -> 'y'",
     ]
+    hidden = steps(job, setup=setup, show_values=False)
+    assert hidden[:2] == ["begin a h none -> v1, {f1: v2}, nil", "commit set a -> committed"]
 
 
-def test_a_call_that_gives_turns_back() -> None:
-    """As a store with turns sends it when every attempt lost; in an exploration there are none."""
+def test_a_lost_attempt_and_slots_that_are_not_sent_along() -> None:
+    """The reply holds what the next attempt begins with; what is too large is read by itself."""
 
-    def handle(client: Any) -> Any:
-        policy = CasPolicy(backoff_base=0)
-        return SessionStore(client, prefix="shop", default_ttl=60, cas_policy=policy).namespace("ann")
+    def job(ns: Any) -> None:
+        def change(snap: Any, ops: Any) -> None:
+            if not snap.hexists("many", "mine"):
+                ns.hset("many", "mine", "1")
+            ops.hset("many", mapping={"f": "1", "g": "2"})
+
+        ns.with_cas(["many", "line"], change)
+
+    def setup(ns: Any) -> None:
+        ns.hset("many", mapping={f"{number}": "x" * 100 for number in range(700)})
+        ns._commands.client.rpush(ns.key("line"), "x")
+
+    assert steps(job, setup=setup) == [
+        "begin many line -> large, list",
+        "read HEXISTS many -> 0",
+        "hset many 'mine' '1' -> 1",
+        "commit hset many 'f' '1' 'g' '2' -> lost, n...",
+        "read HEXISTS many -> 1",
+        "commit hset many 'f' '1' 'g' '2' -> committed",
+    ]
+    assert steps(job, setup=setup, show_values=False)[3] == "commit hset many -> lost, now large, list"
+
+
+def test_a_large_slot_that_was_changed_before_it_was_read() -> None:
+    """The read says so: the attempt is lost."""
+
+    def job(ns: Any) -> None:
+        ns.with_cas("large", lambda snap, ops: ops.set("large", snap.get("large")[:1]))
+
+    with pytest.raises(InterleavingError) as caught:
+        explore(
+            {"job": job, "rival": lambda ns: ns.set("large", "y" * 70_000)},
+            setup=lambda ns: ns.set("large", "x" * 70_000),
+            check=lambda ns, results: 1 / 0,
+            schedule=["job", "rival", "job"],
+        )
+    assert "read GET large -> v1, changed\n" in str(caught.value)
+
+
+def test_locks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slot whose lock another one holds, and a call that gives its locks back; as stores of one's own send it."""
+    monkeypatch.setattr(StillServer, "locks", True)
+    handle = functools.partial(jobs.with_policy, CasPolicy(backoff_base=0, lock_ttl=0.001, lock_timeout=1e-9))
 
     def job(ns: Any) -> None:
         def change(snap: Any, ops: Any) -> None:
@@ -153,36 +196,25 @@ def test_a_call_that_gives_turns_back() -> None:
             ns.with_cas("n", change, max_retries=1)
 
     assert steps(job, handle=handle) == [
-        "WATCH n; begin -> nil",
+        "begin n -> nil",
         "incr n '1' -> '1'",
-        "MULTI; set n '0'; EXEC -> lost",
-        "WATCH n; begin -> '1'",
+        "commit set n '0' -> lost, now '1'",
         "incr n '1' -> '2'",
-        "MULTI; set n '0'; EXEC -> lost",
-        "leave -> nil",
+        "commit set n '0' -> lost, now '2'",
+        "release n",
     ]
 
 
 def test_an_attempt_that_meets_a_fence() -> None:
     """Before it begins, and before it ends."""
     tasks = {"request": jobs.cas_draft, "logout": jobs.log_out_for_good}
-    with pytest.raises(InterleavingError) as caught:
-        explore(tasks, setup=jobs.log_in, check=lambda ns, results: 1 / 0, schedule=["logout", "logout", "request"])
-    assert "WATCH user; begin -> fenced" in str(caught.value)
-    skipped_watch = ["request", "logout", "logout", "request"]
-
-    def unwatched(ns: Any) -> None:
-        with pytest.raises(Exception, match="purged"):
-            ns.with_cas("other", lambda snap, ops: ops.set("draft", "x"))
-
-    with pytest.raises(InterleavingError) as caught:
-        explore(
-            {"request": unwatched, "logout": jobs.log_out_for_good},
-            setup=jobs.log_in,
-            check=lambda ns, results: 1 / 0,
-            schedule=skipped_watch,
-        )
-    assert "MULTI; set draft; EXEC -> fenced" in str(caught.value)
+    for schedule, told in (
+        (["logout", "logout", "request"], "begin user -> fenced"),
+        (["request", "logout", "logout", "request"], "commit set draft -> fenced"),
+    ):
+        with pytest.raises(InterleavingError) as caught:
+            explore(tasks, setup=jobs.log_in, check=lambda ns, results: 1 / 0, schedule=schedule)
+        assert told in str(caught.value)
 
 
 def test_a_stale_list_of_slots() -> None:
@@ -227,8 +259,10 @@ def test_a_call_that_settles_a_commit() -> None:
     def job(ns: Any) -> None:
         ns.with_cas("a", lambda snap, ops: ops.set("a", "x"), max_retries=0)
 
-    seen = steps(job, schedule=("job", "lost_reply of job"))
-    assert seen[-1] == "look for the commit -> 1"
+    seen = steps(job, handle=jobs.sent_once, schedule=("job", "lost_reply of job"))
+    assert seen[-1] == "look for the commit -> attempt 1"
+    seen = steps(job, handle=jobs.sent_once, schedule=("job", "cut_before of job"))
+    assert seen[-1] == "look for the commit -> none"
 
 
 def test_a_table_is_aligned_and_one_line_a_row() -> None:

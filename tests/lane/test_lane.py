@@ -9,6 +9,7 @@ import pytest
 from lane.wire import Calls, Wire, outcomes, steps, until
 from redis.exceptions import ConnectionError, MaxConnectionsError, ResponseError
 
+from session_store._async import connection
 from session_store._async import lane as module
 
 
@@ -139,26 +140,59 @@ async def test_an_error_that_cannot_be_copied_is_raised_as_it_is(error: Exceptio
     assert await outcomes(calls.begin("d")) == [b"d"]
 
 
-async def test_a_pool_that_gives_no_connection() -> None:
+FULL = [
+    MaxConnectionsError("Too many connections"),
+    ConnectionError("Too many connections"),
+]  # the latter: redis-py 6.2
+
+
+@pytest.mark.parametrize("error", FULL, ids=lambda error: type(error).__name__)
+async def test_a_pool_that_gives_no_connection_for_long(
+    error: ConnectionError, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Each gets the error; nothing has been sent; the next ones are served."""
+    monkeypatch.setattr(connection, "_PATIENCE", 0)
     wire = Wire()
     calls = Calls(wire)
     tasks = calls.begin("a", "b", "c")
     await steps()
-    wire.refuse = MaxConnectionsError("Too many connections")
+    wire.refuse = error
     wire.answer(b"a")
     a, *failed = await outcomes(tasks)
     assert a == b"a"
-    assert [type(each) for each in failed] == [MaxConnectionsError] * 2
+    assert [type(each) for each in failed] == [type(error)] * 2
     assert failed[0] is not failed[1]
     await steps()
     (alone,) = await outcomes(calls.begin("d"))
-    assert isinstance(alone, MaxConnectionsError)
+    assert type(alone) is type(error)
     assert calls.is_idle()
     wire.refuse = None
     wire.answer(b"e", b"f")
     assert await outcomes(calls.begin("e", "f")) == [b"e", b"f"]
     assert wire.names() == [["a"], ["e"], ["f"]]
+
+
+@pytest.mark.parametrize("error", FULL, ids=lambda error: type(error).__name__)
+async def test_a_pool_that_is_full_for_a_while(error: ConnectionError) -> None:
+    """It is waited for, by the one that goes by itself and by a batch; nothing is sent twice."""
+    wire = Wire()
+    calls = Calls(wire)
+    for names in (["a"], ["b", "c"]):
+        wire.refuse = error
+        tasks = calls.begin(*names)
+        await until(lambda before=wire.refused: wire.refused > before + 1)
+        wire.refuse = None
+        wire.answer(*(name.encode() for name in names))
+        assert await outcomes(tasks) == [name.encode() for name in names]
+    assert wire.names() == [["a"], ["b"], ["c"]]
+
+
+async def test_a_pool_that_cannot_connect_is_not_waited_for() -> None:
+    wire = Wire()
+    calls = Calls(wire)
+    wire.refuse = ConnectionError("refused")
+    assert [str(each) for each in await outcomes(calls.begin("a", "b"))] == ["refused"] * 2
+    assert wire.refused == 2
 
 
 async def test_a_batch_is_sent_again_as_the_policy_says() -> None:
@@ -267,6 +301,27 @@ async def test_the_one_that_goes_by_itself_is_cancelled() -> None:
     assert alone.cancelled()
     assert wire.names() == [["a"], ["b", "c"]]
     assert (wire.taken, wire.given_back, wire.closed) == (2, 2, 1)
+
+
+@pytest.mark.parametrize("spoils", [OSError("no farewell"), TimeoutError("no farewell"), AttributeError("no socket")])
+async def test_closing_never_hides_an_error(spoils: Exception) -> None:
+    """What the server or the network did, or a cancelled task, is what each call is told; and the lane goes on."""
+    wire = Wire()
+    wire.spoils_closing = spoils
+    calls = Calls(wire)
+    tasks = calls.begin("a", "b", "c")
+    wire.answer(ConnectionError("gone"), ConnectionError("gone, too"))
+    assert [str(each) for each in await outcomes(tasks)] == ["gone", "gone, too", "gone, too"]
+    (alone,) = calls.begin("d")
+    await steps()
+    alone.cancel()
+    await outcomes([alone])
+    assert alone.cancelled()
+    wire.answer(b"e")
+    assert await outcomes(calls.begin("e")) == [b"e"]
+    await steps()
+    assert calls.is_idle()
+    assert wire.taken == wire.given_back == 4
 
 
 async def test_a_batch_ends_with_so_many_calls_or_bytes(monkeypatch: pytest.MonkeyPatch) -> None:

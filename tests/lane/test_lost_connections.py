@@ -14,6 +14,8 @@ from lane.gate import Gate
 from redis.exceptions import ConnectionError
 from support.servers import Server, free_port
 
+from session_store._async import connection
+
 
 async def held(gate: Gate, ns: Any, *calls: Any) -> tuple[asyncio.Task[Any], list[asyncio.Task[Any]]]:
     """One call that has been sent, alone, and others that have gathered. The gate is shut."""
@@ -162,8 +164,11 @@ async def test_a_server_that_comes_back(client_of: Any, store_of: Any) -> None:
         server.stop()
 
 
-async def test_a_pool_without_connections(server: Server, client_of: Any, store_of: Any) -> None:
-    """Others have them all. Each call is told so, with an error of its own, and later ones are served."""
+async def test_a_pool_without_connections(
+    server: Server, client_of: Any, store_of: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others keep them all. In the end each call is told so, with an error of its own, and later ones are served."""
+    monkeypatch.setattr(connection, "_PATIENCE", 0.1)
     client = client_of(server.port, max_connections=1)
     ns = store_of(client).namespace("n")
     taken = await client.connection_pool.get_connection()
@@ -171,8 +176,18 @@ async def test_a_pool_without_connections(server: Server, client_of: Any, store_
     assert all(isinstance(each, ConnectionError) for each in failed)  # a class of its own in later versions of redis-py
     assert {str(each) for each in failed} == {"Too many connections"}
     assert len({id(each) for each in failed}) == 50
+    monkeypatch.undo()
+    calls = [asyncio.ensure_future(ns.get("s")) for _ in range(50)]
+    calls.append(asyncio.ensure_future(ns.with_cas("s", reads_s)))
+    await asyncio.sleep(0)
+    assert not any(call.done() for call in calls)
     await client.connection_pool.release(taken)
+    assert await ends(calls) == [None] * 51
     assert await ends([asyncio.ensure_future(ns.get("s")) for _ in range(50)]) == [None] * 50
+
+
+async def reads_s(snap: Any, ops: Any) -> Any:
+    return await snap.get("s")
 
 
 async def test_a_server_that_does_not_answer(gate: Gate, client_of: Any, store_of: Any) -> None:

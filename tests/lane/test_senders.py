@@ -10,7 +10,7 @@ import pytest
 from lane.wire import Calls, Wire, outcomes, steps, until
 from redis.exceptions import TimeoutError
 
-from session_store._async import lane
+from session_store._async.reply_timeout import ReplyTimeout
 
 
 async def test_a_sender_that_is_cancelled_ends_its_batch() -> None:
@@ -80,7 +80,7 @@ LONG = 60  # seconds; no test waits for them
 
 async def test_a_batch_without_a_reply_for_so_long_times_out() -> None:
     with pytest.raises(TimeoutError):
-        async with lane._Watch(deque(["call"]), 0.01):
+        async with ReplyTimeout(deque(["call"]), 0.01):
             await asyncio.sleep(LONG)
     await asyncio.sleep(0)  # and nothing is left to be cancelled
 
@@ -88,7 +88,7 @@ async def test_a_batch_without_a_reply_for_so_long_times_out() -> None:
 async def test_a_batch_that_goes_on_does_not_time_out() -> None:
     """The time counts from the latest reply."""
     batch = deque(["one", "two"])
-    watch = lane._Watch(batch, LONG)
+    watch = ReplyTimeout(batch, LONG)
     async with watch:
         first = watch._timer
         batch.popleft()
@@ -100,7 +100,7 @@ async def test_a_batch_that_goes_on_does_not_time_out() -> None:
 
 async def test_the_last_reply_comes_in_the_moment_of_the_timeout() -> None:
     """The batch is complete, and whatever follows is not cancelled for it."""
-    watch = lane._Watch(deque(["call"]), LONG)
+    watch = ReplyTimeout(deque(["call"]), LONG)
     async with watch:
         watch._look()
     await asyncio.sleep(0)
@@ -109,7 +109,7 @@ async def test_the_last_reply_comes_in_the_moment_of_the_timeout() -> None:
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="before Python 3.11 a task does not tell who has cancelled it")
 async def test_a_sender_that_others_cancel_in_the_moment_of_the_timeout() -> None:
     async def read() -> None:
-        watch = lane._Watch(deque(["call"]), LONG)
+        watch = ReplyTimeout(deque(["call"]), LONG)
         async with watch:
             watch._look()
             asyncio.current_task().cancel()

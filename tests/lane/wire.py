@@ -18,8 +18,9 @@ class Wire:
 
     - `sent`: the writes, each a list of packed commands. `came` is set by each.
     - `answer(reply)`: what the next reply is; an exception is raised.
+    - `spoils_closing`: what closing the connection raises.
     - `held`: while it is cleared, nobody gets the connection.
-    - `refuse`: what `get_connection` raises.
+    - `refuse`: what `get_connection` raises; `refused` counts it.
     """
 
     def __init__(self, retries: int = 0) -> None:
@@ -30,12 +31,14 @@ class Wire:
         self.held = asyncio.Event()
         self.held.set()
         self.refuse: BaseException | None = None
-        self.taken = self.given_back = self.closed = 0
+        self.taken = self.refused = self.given_back = self.closed = 0
         self.reading = 0
+        self.spoils_closing: Exception | None = None
 
     async def get_connection(self) -> Wire:
         await self.held.wait()
         if self.refuse is not None:
+            self.refused += 1
             raise self.refuse
         self.taken += 1
         return self
@@ -44,8 +47,11 @@ class Wire:
         assert connection is self
         self.given_back += 1
 
-    async def disconnect(self) -> None:
+    async def disconnect(self, *, nowait: bool = False) -> None:
+        assert nowait  # an error may be on its way, and must not wait for the server's farewell
         self.closed += 1
+        if self.spoils_closing is not None:
+            raise self.spoils_closing
 
     async def send_packed_command(self, commands: list[bytes]) -> None:
         self.sent.append(list(_separate(b"".join(commands))))

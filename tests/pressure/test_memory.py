@@ -19,7 +19,10 @@ from support.servers import Server
 from session_store import AsyncNamespace, Namespace, NamespacePurgedError
 
 # They give memory back, or take none: a session can be kept or ended on a server that is full.
-GO_ON = ("hdel", "delete", "touch", "purge", "purge with a fence", "purge of what a scan finds")
+GO_ON = (
+    *("hdel", "delete", "touch", "touch of what a scan finds"),
+    *("purge", "purge with a fence", "purge of what a scan finds"),
+)
 # It depends on the server: since Redis 8.0 a transaction is let in, and its script's first write is what is judged.
 MAY_GO_ON = ("with_cas that replaces", "with_cas that deletes")
 

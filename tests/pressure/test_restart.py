@@ -71,7 +71,7 @@ def test_ids_after_a_restart_without_persistence(restarted: Caller) -> None:
 @pytest.mark.parametrize("fault", ["lose_reply", "drop"])
 @pytest.mark.parametrize(
     ("call", "command"),
-    [(lambda ns: ns.cas("n", add), "EXEC"), (lambda ns: ns.incr("n"), "EVALSHA")],
+    [(lambda ns: ns.cas("n", add), "COMMIT"), (lambda ns: ns.incr("n"), "EVALSHA")],
     ids=["with_cas", "incr"],
 )
 def test_crash_during_a_call(

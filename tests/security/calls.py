@@ -42,6 +42,7 @@ SNAP = [
     Call("hkeys", (HASH,)),
     Call("hlen", (HASH,)),
     Call("hexists", (HASH, FIELD)),
+    Call("kind", (SLOT,)),
 ]
 NAMESPACE = [
     *OPS,
@@ -55,6 +56,9 @@ NAMESPACE = [
     Call("load"),
     Call("load", (SLOT, HASH)),
     Call("touch", (), {"ttl": 500}),
+    Call("touch", (SLOT, HASH), {"ttl": 500}),
+    Call("set", (SLOT, VALUE), {"keepttl": True}),
+    Call("incr", (ID,), {"ttl": 60, "keepttl": True}),
     Call("purge", (), {"scan": True}),
     Call("purge"),
 ]
@@ -70,7 +74,7 @@ def names(mark: str) -> list[Any]:
 
 def wrong_slots() -> Iterator[Call]:
     for slot in (*names(SLOT), f"~{SLOT}"):
-        for method in ("get", "exists", "ttl", "hgetall", "hkeys", "hlen", "delete", "incr", "key"):
+        for method in ("get", "exists", "ttl", "hgetall", "hkeys", "hlen", "kind", "delete", "incr", "key", "touch"):
             yield Call(method, (slot,))
         for method in ("hget", "hdel", "hexists", "hincrby"):
             yield Call(method, (slot, FIELD))
@@ -102,6 +106,10 @@ def wrong_numbers() -> Iterator[Call]:
         yield Call("set", (SLOT, VALUE), {"ttl": ttl})
         yield Call("hset", (HASH, FIELD, VALUE), {"ttl": ttl})
         yield Call("touch", (), {"ttl": ttl})
+        yield Call("touch", (SLOT,), {"ttl": ttl})
+        yield Call("incr", (ID,), {"ttl": ttl})
+        yield Call("hincrby", (HASH, SUM), {"ttl": ttl})
+        yield Call("hdel", (HASH, FIELD), {"ttl": ttl})
         yield Call("purge", (), {"fence": ttl})
     for amount in (*nothing, NUMBER + 0.5, NUMBER * 10**12, -NUMBER * 10**12, NUMBER * 10**5_000):
         yield Call("incr", (ID, amount))
@@ -115,6 +123,7 @@ def wrong_combinations() -> Iterator[Call]:
     yield Call("hset", (HASH, FIELD, VALUE), {"mapping": {FIELD: VALUE}})
     yield Call("hset", (HASH,), {"mapping": {}})
     yield Call("hdel", (HASH,))
+    yield Call("touch", (SLOT,), {"scan": True})
 
 
 def wrong_types() -> Iterator[Call]:
@@ -122,7 +131,7 @@ def wrong_types() -> Iterator[Call]:
     for call in (*OPS, *SNAP):
         if call.method.startswith("h"):
             yield call._replace(args=(SLOT, *call.args[1:]))
-        elif call.method not in ("delete", "exists"):
+        elif call.method not in ("delete", "exists", "kind"):
             yield call._replace(args=(HASH, *call.args[1:]))
     yield Call("incr", (SLOT,))
     yield Call("incr", (HASH,))

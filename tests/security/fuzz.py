@@ -83,8 +83,7 @@ class Fuzz:
         scripts = [command for write in self._wire.commands for command in write if command[0] == b"EVALSHA"]
         index = index_beside(each.key)
         keys = [command[3 : 3 + int(command[2])] for command in scripts]
-        assert keys[-1] == (index, each.key)
-        assert keys[:-1] == ([(index, each.key, turn_beside(each.key, each.slot))] if in_commit else [])
+        assert keys == [(index, each.key)] * len(scripts)
         assert scripts[-1][-2:] == (each.field.encode(), value.encode())
         self._wire.clear()
         assert ns.hget(each.slot, each.field) == value
@@ -96,11 +95,7 @@ class Fuzz:
         assert key.encode() == each.key
         prefix, namespace, slot = key.split(":", 2)
         assert (prefix, namespace.strip("{}") if each.hash_tags else namespace, slot) == each[:3]
-        for written, slot_of in (
-            (each.key, each.slot),
-            (index_beside(each.key), None),
-            (turn_beside(each.key, each.slot), f"~turn:{each.slot}"),
-        ):
+        for written, slot_of in ((each.key, each.slot), (index_beside(each.key), None)):
             assert self.owners.setdefault(written, (each.home, slot_of)) == (each.home, slot_of)
 
     def _held(self) -> Held:
@@ -140,7 +135,7 @@ class Fuzz:
 
 
 SCRIPT = [("EVALSHA",)]
-COMMIT = [("WATCH", "EVALSHA"), ("MULTI", "EVALSHA", "EXEC")]
+COMMIT = [("EVALSHA",), ("EVALSHA",)]
 
 
 def commit_of(slot: str, field: str, value: str) -> Closure:
@@ -149,11 +144,6 @@ def commit_of(slot: str, field: str, value: str) -> Closure:
         ops.hset(slot, field, value)
 
     return fn
-
-
-def turn_beside(key: bytes, slot: str) -> bytes:
-    """The key of the turn to write to it."""
-    return key.removesuffix(slot.encode()) + b"~turn:" + slot.encode()
 
 
 def index_beside(key: bytes) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import redis
@@ -25,6 +26,11 @@ from session_store import (
     errors,
     fingerprint,
 )
+from session_store._async.lane import _Call
+from session_store._core.attempts import Attempts, Run, Send
+from session_store._core.contents import Watched
+from session_store._core.scripts import COMMIT
+from session_store._core.tokens import Ticket
 from session_store.codecs import Place
 from session_store.testing import InMemoryClient
 
@@ -121,11 +127,11 @@ def test_wrong_settings_show_nothing(witness: Witness) -> None:
     face = witness.face
     for name in calls.names(NAMESPACE):
         assert witness.call("name", lambda name=name: face.namespace(witness.prefix, name)) is not None
-    for setting in ("codec", "cas_policy", "logger", "log_name", "hash_tags", "default_ttl"):
+    for setting in ("codec", "cas_policy", "min_replicas", "logger", "log_name", "hash_tags", "default_ttl"):
         for value in (VALUE, VALUE.encode(), Holder(VALUE), [VALUE], -1):
             make = lambda setting=setting, value=value: face.store(witness.prefix, **{setting: value})  # noqa: E731
             assert witness.call(setting, make) is not None
-    for setting in ("max_retries", "backoff_base", "backoff_cap"):
+    for setting in ("max_retries", "backoff_base", "backoff_cap", "lock_ttl", "lock_timeout"):
         for value in (VALUE, Holder(VALUE), -1):
             make = lambda setting=setting, value=value: CasPolicy(**{setting: value})  # noqa: E731
             assert witness.call(setting, make) is not None
@@ -165,6 +171,17 @@ def test_reprs_show_nothing(witness: Witness) -> None:
         settings = ns.namespace._settings
         witness.show(ns.namespace, ns.namespace._make, settings, settings.audit, settings.keyspace, settings.cas_policy)
     witness.show(witness.face.store(witness.prefix), CasPolicy())
+    make, settings = ns.namespace._make, ns.namespace._settings
+    watched, waiter = Watched([b"string", b"mark", VALUE.encode()]), Mock()
+    watched.content_mark  # noqa: B018  # which is kept
+    key = ns.key(SLOT).encode()
+    place = settings.queues.enter(key, waiter)
+    given = {"slots": (SLOT,), "keys": (key,), "most_attempts": 1, "make_waiter": Mock}
+    steps = Attempts(settings, make, **given)
+    witness.show(watched, place, settings.queues, steps, Ticket(make.index), Run({key: watched}, 1))
+    witness.show(Send(COMMIT, (make.index, key), (VALUE, NUMBER, FIELD)), make.set(SLOT, VALUE, None))
+    witness.show(_Call(VALUE.encode(), Mock()))
+    settings.queues.leave(place)
     assert marks_in(repr(witness.namespaces[2].namespace)) == {NAMESPACE}
 
 

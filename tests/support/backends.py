@@ -53,7 +53,7 @@ def misplaced(found: Found, foreign: frozenset[bytes] = frozenset()) -> Iterator
             yield f"{key!r} has no TTL"
         base = b":".join((*key.split(b":", 2)[:2], b""))
         index = base + b"~index"
-        if key in indexes or key.startswith(base + b"~turn:"):  # turns have a TTL of their own, and may be all there is
+        if key in indexes:
             continue
         if index not in indexes:
             yield f"{key!r} lives without an index"

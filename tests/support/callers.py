@@ -80,7 +80,8 @@ def connecting(flavour: str, prefix: str) -> Iterator[Callable[..., Caller]]:
 
     `retries`: how often redis-py sends again; None is its own default, which takes seconds in some versions. `backoff`:
     seconds between them.
-    `name`: of another namespace. `settings`: of the store. The rest are the client's.
+    `name`: of another namespace. `settings`: of the store. `make`: makes the client, of redis-py's class for the flavour.
+    The rest are the client's.
     """
     with ExitStack() as stack:
 
@@ -91,13 +92,14 @@ def connecting(flavour: str, prefix: str) -> Iterator[Callable[..., Caller]]:
             backoff: float = 0,
             name: str = NAME,
             settings: dict[str, Any] | None = None,
+            make: Callable[..., Any] = lambda kind, **options: kind(**options),
             **options: Any,
         ) -> Caller:
             loop = asyncio.new_event_loop() if flavour == "async" else None
             module, retry_class = (redis, Retry) if loop is None else (redis.asyncio, AsyncRetry)
             if retries is not None:
                 options["retry"] = retry_class(ConstantBackoff(backoff), retries)
-            client = module.Redis(port=port, **{"socket_timeout": 10, **options})
+            client = make(module.Redis, port=port, **{"socket_timeout": 10, **options})
             caller = Caller(client, loop, name, **{"prefix": prefix, **(settings or {})})
             stack.callback(caller.close)
             return caller

@@ -60,7 +60,9 @@ async def cancel_everywhere(
         task = asyncio.ensure_future(cancelling)
         await asyncio.wait([task], timeout=PATIENCE)
         assert task.done()
-        others = {other for other in asyncio.all_tasks() if other.get_name() != LEFT_BEHIND} - {asyncio.current_task()}
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        if left := {other for other in others if other.get_name() == LEFT_BEHIND}:  # whom the lane's sender serves
+            others = {other for other in others - left if other.get_coro().__name__ != "_send_all"}
         if manner == "stubborn":  # cancelled while it cleans up, a call leaves the rest of that to a task
             await asyncio.wait([*others, task], timeout=PATIENCE)
         else:

@@ -1,7 +1,7 @@
 """A TCP proxy between clients and a server: it loses replies and delays commands, at the command that a test names.
 
 One thread serves all connections, so a fault has happened completely before the client can notice it. Commands are
-told apart as RESP arrays of bulk strings, which is how every client sends them.
+told apart as RESP arrays of bulk strings, which is how every client sends them; calls of scripts by the script, too.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
+
+from session_store.testing.interleavings.commands import SCRIPTS, is_script, parse
 
 PATIENCE = 20  # seconds; only a test that fails waits for so long
 _CHUNK = 65_536
@@ -32,6 +34,13 @@ def first_command(data: bytes) -> tuple[str, int] | None:
             return None
         name = name or data[begin : end - 2]
     return name.decode().upper(), end
+
+
+def script_of(command: bytes) -> str | None:
+    """Which of our scripts a command calls, as `BEGIN` or `COMMIT`; None for any other command."""
+    (parts,) = parse(command)
+    found = SCRIPTS.get(parts[1]) if is_script(parts) else None
+    return found and found[0].upper()
 
 
 def first_reply(data: bytes, at: int = 0) -> int | None:
@@ -102,7 +111,7 @@ class Proxy:
     """`port` is where clients connect; `close` ends it, and raises what went wrong in it.
 
     Each fault happens once: `proxy.lose_reply("EXEC")` is for the next EXEC of any connection, a second call for the
-    one after it. `then` runs in the proxy's thread before the client notices, so it must not go through the proxy.
+    one after it, and `proxy.lose_reply("COMMIT")` for the next call of that script. `then` runs in the proxy's thread before the client notices, so it must not go through the proxy.
     """
 
     def __init__(self, server_port: int) -> None:
@@ -133,18 +142,18 @@ class Proxy:
         """The commands whose faults have not happened."""
         return [rule.command for rule in self._rules]
 
-    def lose_reply(self, command: str, *, then: Callable[[], object] = bool) -> None:
-        """The server executes the command, and the client's connection is cut before the reply comes through."""
-        self._rules.append(_Rule(command, _Link.finish, then))
+    def lose_reply(self, command: str, *, then: Callable[[], object] = bool, cut: bool = True) -> None:
+        """The server executes the command, and the client is cut before the reply comes through, or left without one."""
+        self._rules.append(_Rule(command, _Link.finish, then, cut))
 
     def drop(self, command: str, *, then: Callable[[], object] = bool) -> None:
         """The client's connection is cut, and the server never sees the command."""
         self._rules.append(_Rule(command, lambda link: link.server.close(), then))
 
-    def hold(self, command: str, *, cut: bool = True) -> Held:
+    def hold(self, command: str, *, then: Callable[[], object] = bool, cut: bool = True) -> Held:
         """The server sees the command when it is released. Until then the client is cut, or left without an answer."""
         held = Held()
-        self._rules.append(_Rule(command, held.keep, cut=cut))
+        self._rules.append(_Rule(command, held.keep, then, cut))
         return held
 
     def refuse(self) -> None:
@@ -195,8 +204,9 @@ class Proxy:
         link.pending += data
         while found := first_command(link.pending):
             name, end = found
+            names = (name, script_of(link.pending[:end]))
             for rule in self._rules:
-                if rule.command == name:
+                if rule.command in names:
                     self._fire(rule, link)
                     return True
             link.server.sendall(link.pending[:end])

@@ -30,8 +30,8 @@ PREFIX = "soak"
 SOCKET_TIMEOUT = 0.2  # seconds
 _WORKERS = 4
 _POLICIES = (  # workers contend as those of several processes do, or go in line as those of one
-    CasPolicy(backoff_base=0.001, backoff_cap=0.01, turn_wait=0),
-    CasPolicy(backoff_base=0.001, backoff_cap=0.01, turn_wait=1, turn_lease=0.1),
+    CasPolicy(backoff_base=0.001, backoff_cap=0.01, lock_timeout=0),
+    CasPolicy(backoff_base=0.001, backoff_cap=0.01, lock_timeout=1, lock_ttl=0.1),
 )
 _CANCELLED = 0.1  # of the calls in tasks
 

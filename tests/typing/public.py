@@ -14,6 +14,7 @@ from session_store import (
     AsyncNamespace,
     AsyncSessionStore,
     CasOps,
+    CasPolicy,
     CasSnapshot,
     InMemoryClient,
     JsonCodec,
@@ -30,6 +31,16 @@ assert_type(ns, Namespace[str])
 assert_type(ns.get("a"), str | None)
 assert_type(ns.hmget("a", ["f"]), list[str | None])
 assert_type(ns.hgetall("a"), dict[str, str])
+assert_type(ns.kind("a"), str | None)
+assert_type(ns.incr("n", ttl=60, keepttl=True), int)
+assert_type(ns.hincrby("h", "f", ttl=60, keepttl=True), int)
+assert_type(ns.hset("h", mapping={"f": "1"}, keepttl=True), int)
+assert_type(ns.hdel("h", "f", "g", ttl=60, keepttl=True), int)
+assert_type(ns.touch("a", "h", ttl=60), int)
+assert_type(store.namespace("u", default_ttl=60), Namespace[str])
+ns.incr("n", 1, 60)  # type: ignore[call-arg]  # a TTL has its name
+CasPolicy(turn_wait=5)  # type: ignore[call-arg]  # was the name of lock_timeout
+CasPolicy(lock_ttl=2, lock_timeout=0)
 ns.set("a", 1)  # type: ignore[arg-type]  # text only
 ns.hset("a", "f")  # type: ignore[call-overload]  # neither a value nor a mapping
 SessionStore(redis.Redis(), prefix="shop")  # type: ignore[call-overload]  # there is no default TTL
@@ -42,7 +53,9 @@ json_store.namespace("u").set("a", {"qty": 1})
 def checkout(snap: CasSnapshot, ops: CasOps) -> int:
     """A bare CasSnapshot and CasOps are of str."""
     assert_type(snap.hgetall("basket"), dict[str, str])
-    ops.set("total", "1")
+    assert_type(snap.kind("basket"), str | None)
+    ops.set("total", "1", keepttl=True)
+    ops.hset("basket", "f", "1", ttl=60, keepttl=True)
     return 1
 
 
@@ -64,6 +77,8 @@ async def asynchronously(session: AsyncNamespace) -> None:
     assert_type(async_store, AsyncSessionStore[str])
     assert_type(async_store.namespaces(), AsyncIterator[str])
     assert_type(await session.get("a"), str | None)
+    assert_type(await session.kind("a"), str | None)
+    assert_type(await session.touch("a", ttl=60), int)
 
     async def fn(snap: AsyncCasSnapshot, ops: CasOps) -> str | None:
         return await snap.get("a")

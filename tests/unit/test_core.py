@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import multiprocessing
-import re
 import subprocess
 import sys
 from datetime import timedelta
@@ -14,7 +12,6 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from session_store import CasPolicy, InvalidNameError
-from session_store._core import tokens
 from session_store._core.names import KeySpace, base_pattern, slot_key
 from session_store._core.numbers import to_milliseconds
 
@@ -40,7 +37,7 @@ def test_no_two_triples_share_a_key(one: tuple[str, str, str, bool], other: tupl
 
 @given(PARTS)
 def test_no_slot_is_a_key_of_ours(parts: tuple[str, str, str, bool]) -> None:
-    """Index and turn keys begin with a tilde where a slot does not."""
+    """The index, and what it keeps beside slots, begins with a tilde where a slot does not."""
     key = key_of(*parts)
     assume(key is not None)
     base = KeySpace(parts[0], hash_tags=parts[3]).base(parts[1]).encode()
@@ -95,7 +92,7 @@ def test_backoff_is_jittered_doubles_and_is_capped() -> None:
     assert all(0 <= policy.delay(3) <= 0.016 for _ in range(50))
 
 
-@pytest.mark.parametrize("field", ["backoff_base", "backoff_cap", "turn_wait", "turn_lease"])
+@pytest.mark.parametrize("field", ["backoff_base", "backoff_cap", "lock_ttl", "lock_timeout"])
 def test_a_policy_checks_its_durations(field: str) -> None:
     for seconds in (-1, float("nan"), float("inf")):
         with pytest.raises(ValueError, match=f"{field} must be"):
@@ -111,59 +108,34 @@ def test_a_policy_may_not_wait_at_all_or_very_shortly() -> None:
     assert CasPolicy(backoff_base=0.000_1).delay(1, lambda low, high: high) == 0.000_1
 
 
+def test_a_lease_is_at_least_a_millisecond() -> None:
+    """It is told to the server in milliseconds, and a lock that has run out at once is none."""
+    assert CasPolicy(lock_ttl=0.001).lock_ttl == 0.001
+    with pytest.raises(ValueError, match="lock_ttl must be"):
+        CasPolicy(lock_ttl=0.0001)
+    assert CasPolicy(lock_timeout=0).lock_timeout == 0
+
+
+def test_looks_at_a_lock_come_apart_and_are_jittered() -> None:
+    """Fast closures are looked for fast, slow ones seldom; so many commands a second are sent in vain, and no more."""
+    policy = CasPolicy()
+
+    def highest(low: float, high: float) -> float:
+        assert low == high / 2
+        return high
+
+    assert [policy.poll(look, 0, highest) for look in (1, 2, 3, 5_000)] == [0.002, 0.004, 0.004, 0.004]
+    assert [policy.poll(9, seconds, highest) for seconds in (0.05, 0.8, 100)] == [0.004, 0.05, 0.1]
+    assert len({policy.poll(3, 1) for _ in range(50)}) > 10
+    assert all(0.004 <= policy.poll(3, 1) <= 0.008 for _ in range(50))
+
+
 def test_a_policy_reads_well_and_is_a_value() -> None:
     assert repr(CasPolicy()) == (
-        "CasPolicy(max_retries=3, backoff_base=0.004, backoff_cap=0.25, turn_wait=5.0, turn_lease=1.0)"
+        "CasPolicy(max_retries=3, backoff_base=0.004, backoff_cap=0.25, lock_ttl=1.0, lock_timeout=5.0)"
     )
     assert CasPolicy() == CasPolicy(max_retries=3)
     assert len({CasPolicy(), CasPolicy(max_retries=4)}) == 2
-
-
-def test_a_token_has_the_form_that_the_scripts_expect() -> None:
-    writer = tokens.take_writer()
-    one, other = writer.new_token(), writer.new_token()
-    assert re.fullmatch(rb"~[A-Za-z0-9+/]{8}", one.writer)
-    assert re.fullmatch(rb"[0-9a-f]{8}[A-Za-z0-9+/]{8}", one.call)
-    assert one.call < other.call
-    assert one.writer == other.writer == writer.field
-    tokens.give_back(writer)
-
-
-def test_a_writer_has_one_call_under_way() -> None:
-    """Writers serve again when their call has been answered, and only then."""
-    writers = [tokens.take_writer() for _ in range(3)]
-    assert len(set(writers)) == 3
-    tokens.give_back(writers[1])
-    assert tokens.take_writer() == writers[1]
-    for writer in writers:
-        tokens.give_back(writer)
-
-
-def test_a_writer_retires_before_its_numbers_end() -> None:
-    writer = tokens.Writer()
-    writer.calls = 2**32 - 2
-    assert writer.new_token().call.startswith(b"ffffffff")
-    tokens.give_back(writer)
-    assert tokens.take_writer() is not writer
-
-
-def _writers_after_a_fork(queue: multiprocessing.Queue) -> None:
-    queue.put([tokens.take_writer().field for _ in range(2)])
-
-
-@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded, use of fork:DeprecationWarning")  # meant here
-def test_a_forked_process_is_another_writer() -> None:
-    writer = tokens.take_writer()
-    tokens.give_back(writer)
-    context = multiprocessing.get_context("fork")
-    queue = context.Queue()
-    process = context.Process(target=_writers_after_a_fork, args=(queue,))
-    process.start()
-    taken = queue.get(timeout=30)
-    process.join(30)
-    assert writer.field not in taken
-    assert tokens.take_writer() == writer
-    tokens.give_back(writer)
 
 
 LIGHT = """

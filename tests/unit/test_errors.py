@@ -28,7 +28,7 @@ EXAMPLES = [
 ]
 TEXTS = [
     "slot must be a str without whitespace, got a str with ' ' at index 1",
-    "set: the slot holds another type of value (attribute key tells the slot)",
+    "set: the slot holds another type of value; use another one, or delete it first (attribute key tells which)",
     "others were faster during each of 4 attempts (attribute key tells the slot)",
     "no reply came to a commit, and after 4 attempts none can be had (attribute key tells the slot)",
     "the namespace was purged, and its fence still refuses writes (attribute namespace tells which)",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 from collections.abc import Iterator
 from typing import Any
@@ -26,7 +25,6 @@ from session_store import (
 )
 from session_store._async import _flavour
 from session_store._core.wrapping import unwrapped
-from session_store._sync import _flavour as _sync_flavour
 
 
 async def async_fn(snap: Any, ops: Any) -> int:
@@ -174,74 +172,6 @@ def test_what_is_no_client_is_named(client: Any, got: str) -> None:
             store(client, prefix="shop", default_ttl=60)
 
 
-class Seen:
-    """Ways to have a look at each command of a client in memory, of either flavour."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, kind: type) -> None:
-        self._patch = monkeypatch.setattr
-        self._kind = kind
-        self._base = redis.Redis if kind is InMemoryClient else redis.asyncio.Redis
-        self.commands: list[str] = []
-
-    def _look(self) -> Any:
-        original = self._base.execute_command
-
-        def execute_command(client: Any, *args: Any, **options: Any) -> Any:
-            self.commands.append(args[0])
-            return original(client, *args, **options)
-
-        return execute_command
-
-    def wrapper(self) -> Any:
-        self._patch(self._base, "execute_command", functools.wraps(self._base.execute_command)(self._look()))
-        return self._kind()
-
-    def replacement(self) -> Any:
-        self._patch(self._base, "execute_command", self._look())
-        return self._kind()
-
-    def method_of_one_client(self) -> Any:
-        client = self._kind()
-        client.execute_command = functools.partial(self._look(), client)
-        return client
-
-    def subclass(self) -> Any:
-        return type("Traced", (self._kind,), {"execute_command": self._look()})()
-
-    def mixin(self) -> Any:
-        look = self._look()
-
-        class Tracing:
-            def execute_command(self, *args: Any, **options: Any) -> Any:
-                return look(self, *args, **options)
-
-        return type("Traced", (Tracing, self._kind), {})()
-
-
-LOOKS = ("wrapper", "replacement", "method_of_one_client", "subclass", "mixin")
-
-
-@pytest.mark.parametrize("look", LOOKS)
-def test_who_looks_at_commands_sees_them(monkeypatch: pytest.MonkeyPatch, look: str) -> None:
-    """Tracing, say: every read and every script goes through the client's method, wherever that was put."""
-    seen = Seen(monkeypatch, InMemoryClient)
-    ns = SessionStore(getattr(seen, look)(), prefix="shop", default_ttl=60).namespace("user-42")
-    assert ns.hset("h", "f", "1") == 1
-    assert ns.hgetall("h") == {"f": "1"}
-    assert ns.with_cas("h", lambda snap, ops: snap.hlen("h")) == 1
-    assert seen.commands == ["EVALSHA", "EVAL", "HGETALL"]
-
-
-@pytest.mark.parametrize("look", LOOKS)
-async def test_who_looks_at_commands_of_the_async_client_sees_them(monkeypatch: pytest.MonkeyPatch, look: str) -> None:
-    """The same."""
-    seen = Seen(monkeypatch, AsyncInMemoryClient)
-    ns = AsyncSessionStore(getattr(seen, look)(), prefix="shop", default_ttl=60).namespace("user-42")
-    assert await ns.hset("h", "f", "1") == 1
-    assert await ns.hgetall("h") == {"f": "1"}
-    assert seen.commands == ["EVALSHA", "EVAL", "HGETALL"]
-
-
 @pytest.mark.parametrize("protocol", [2, 3])
 def test_a_client_of_one_connection_keeps_to_it(server: Server, prefix: str, protocol: int) -> None:
     """Single calls travel over that connection, so the pool makes no other."""
@@ -286,13 +216,6 @@ def test_what_was_put_there_before_is_no_function_of_redis_py(replacement: Any) 
     assert unwrapped(replacement) is None
     assert unwrapped(redis.Redis.execute_command) is redis.Redis.execute_command
     assert unwrapped(redis.asyncio.Redis.execute_command) is redis.asyncio.Redis.execute_command
-
-
-@pytest.mark.parametrize("kind", [InMemoryClient, AsyncInMemoryClient])
-def test_clients_of_redis_py_are_plain(kind: type) -> None:
-    """Nobody looks: so the tests above have tried something."""
-    flavour = _flavour if kind is AsyncInMemoryClient else _sync_flavour
-    assert flavour.is_plain(kind())
 
 
 def holding_itself() -> list[Any]:
@@ -353,25 +276,3 @@ async def test_a_clusters_connection_that_cannot_be_made_goes_back_to_its_node()
     with pytest.raises(redis.ConnectionError, match="refused"):
         await _flavour._NodePool(node).get_connection()
     node.release.assert_called_once_with(node.acquire_connection.return_value)
-
-
-async def test_a_step_that_must_not_stop_half_way_outlasts_every_cancelling() -> None:
-    """The task is cancelled all the same, when the step is done."""
-    begun, go_on = asyncio.Event(), asyncio.Event()
-    done = []
-
-    async def step() -> None:
-        begun.set()
-        await go_on.wait()
-        done.append(True)
-
-    task = asyncio.ensure_future(_flavour.to_the_end(step))
-    await begun.wait()
-    for _ in range(4):
-        task.cancel()
-        await asyncio.sleep(0)
-        assert not task.done()
-    go_on.set()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    assert done == [True]

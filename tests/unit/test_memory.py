@@ -79,6 +79,38 @@ def test_changes_of_several_watched_keys_are_used_up_together(client: InMemoryCl
     assert len(calls) == 2
 
 
+def test_changes_of_several_slots_are_counted_by_slot(client: InMemoryClient, ns: Namespace) -> None:
+    """Each lost attempt uses up one change of each slot that it watches; large slots and slots that are not there, too."""
+    calls: list[int] = []
+    client.set(ns.key("large"), "x" * 70_000, ex=60)
+    for name in ("basket", "basket", "basket", "large", "none"):
+        client.simulate_concurrent_change(ns.key(name))
+    ns.with_cas(["large", "none", "basket"], counting(calls))
+    assert len(calls) == 4
+    ns.with_cas(["large", "none", "basket"], counting(calls), max_retries=0)
+
+
+def test_a_closure_that_only_reads_loses_as_well(client: InMemoryClient, ns: Namespace) -> None:
+    calls: list[int] = []
+    client.simulate_concurrent_change(ns.key("basket"))
+    ns.with_cas("basket", lambda snap, ops: calls.append(1))
+    assert len(calls) == 2
+
+
+def test_a_change_is_used_up_by_a_commit_or_a_transaction(client: InMemoryClient, ns: Namespace) -> None:
+    """A user's own WATCH, MULTI, EXEC of the key loses by it, and leaves none for the commit after it."""
+    client.simulate_concurrent_change(ns.key("basket"))
+    with client.pipeline(transaction=True) as pipeline:
+        pipeline.watch(ns.key("basket"))
+        pipeline.multi()
+        pipeline.get("a")
+        with pytest.raises(redis.WatchError):
+            pipeline.execute()
+    calls: list[int] = []
+    ns.with_cas("basket", counting(calls), max_retries=0)
+    assert len(calls) == 1
+
+
 def test_a_change_of_an_unwatched_key_waits_for_its_commit(client: InMemoryClient, ns: Namespace) -> None:
     """Closures that raise and plain transactions without it do not use it up."""
     calls: list[int] = []

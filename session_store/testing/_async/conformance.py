@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from session_store.testing._async.expiry import AsyncExpiryRules
-from session_store.testing._async.pinning import AsyncPinningRules
+from session_store.testing._async.marking import AsyncMarkRules
 from session_store.testing._async.promises import AsyncStorePromises
 from session_store.testing._async.replies import AsyncReplyRules
 from session_store.testing._async.scripting import AsyncScriptRules
-from session_store.testing._async.watching import AsyncWatchRules
 
 
-class AsyncClientConformance(
-    AsyncReplyRules, AsyncExpiryRules, AsyncScriptRules, AsyncPinningRules, AsyncWatchRules, AsyncStorePromises
-):
+class AsyncClientConformance(AsyncReplyRules, AsyncExpiryRules, AsyncScriptRules, AsyncMarkRules, AsyncStorePromises):
     """Tests of a client of a special kind: whether a store keeps its promises on it.
 
     For whoever has a client that redis-py or this library did not make: a subclass, a Sentinel or cluster client, one
@@ -37,7 +34,7 @@ class AsyncClientConformance(
             return TracingRedis(protocol=self.protocol)
 
     The tests need a server that others may use at the same time, but not one in production: some of them scan the
-    database, and one has the server close a connection of its own (it is skipped where CLIENT KILL is not to be had).
+    database.
     All keys begin with `conformance-` and a random name and are removed at the end of the test; no other key is touched.
     A client should have a socket timeout, since one that is broken may wait for a reply that never comes. It is asked
     for up to 6 connections at once. The whole suite takes about a second; a test waits for an expiry of a tenth of it.
@@ -50,5 +47,5 @@ class AsyncClientConformance(
     ...
     ...     def make_client(self) -> AsyncInMemoryClient:
     ...         return self.first.sibling()
-    >>> TestMyClient().test_exec_is_nil_after_a_change_by_another_client()
+    >>> TestMyClient().test_a_mark_changes_with_what_a_key_holds()
     """

@@ -9,11 +9,9 @@ from typing import Any, NoReturn, TypeVar
 from unittest import SkipTest
 from uuid import uuid4
 
-from session_store._async._flavour import check_client, pool_of
+from session_store._async._flavour import check_client
 from session_store._async.commands import AS_BYTES, scan
-from session_store._async.connection import AsyncPinnedConnection
 from session_store._async.namespace import AsyncNamespace
-from session_store._async.routing import AsyncRoute
 from session_store._async.store import AsyncSessionStore
 from session_store._core.arguments import shorten
 from session_store._core.names import INDEX, KeySpace, base_pattern, listed_keys
@@ -55,7 +53,6 @@ class AsyncPlace:
         self._must = must
         self._breaks = breaks
         self._clients: list[Any] = []
-        self._pinned: list[AsyncPinnedConnection] = []
         self._keys: set[bytes] = set()
         self._names: set[str] = set()
 
@@ -163,27 +160,9 @@ class AsyncPlace:
         """The keys of the test's namespace, of which the slots begin like this, that a scan finds."""
         return {key async for key in scan(self.client, base_pattern(self.keyspace.base(NAME) + begin))}
 
-    async def borrow(self) -> tuple[Any, Any]:
-        """The client's pool, and a connection from it."""
-        pool = await pool_of(self.client, self.key(), None)
-        return pool, await pool.get_connection()
-
-    async def pin(self, client: Any = None) -> AsyncPinnedConnection:
-        """A connection of the client, or of another one, that is given back when the test ends."""
-        pinned = await AsyncRoute(client or self.client, self.key()).take()
-        self._pinned.append(pinned)
-        return pinned
-
-    async def give_back(self, pinned: AsyncPinnedConnection) -> None:
-        """Returns a connection before the test ends."""
-        self._pinned.remove(pinned)
-        await pinned.give_back()
-
     async def close(self) -> None:
         """Gives back and closes everything, and removes the keys, by a client that has seen nothing of the test."""
         try:
-            while self._pinned:
-                await self._pinned.pop().give_back()
             await self._remove(self.make_client())
         finally:
             while self._clients:

@@ -4,16 +4,13 @@
 from __future__ import annotations
 
 from session_store.testing._sync.expiry import ExpiryRules
-from session_store.testing._sync.pinning import PinningRules
+from session_store.testing._sync.marking import MarkRules
 from session_store.testing._sync.promises import StorePromises
 from session_store.testing._sync.replies import ReplyRules
 from session_store.testing._sync.scripting import ScriptRules
-from session_store.testing._sync.watching import WatchRules
 
 
-class ClientConformance(
-    ReplyRules, ExpiryRules, ScriptRules, PinningRules, WatchRules, StorePromises
-):
+class ClientConformance(ReplyRules, ExpiryRules, ScriptRules, MarkRules, StorePromises):
     """Tests of a client of a special kind: whether a store keeps its promises on it.
 
     For whoever has a client that redis-py or this library did not make: a subclass, a Sentinel or cluster client, one
@@ -38,7 +35,7 @@ class ClientConformance(
             return TracingRedis(protocol=self.protocol)
 
     The tests need a server that others may use at the same time, but not one in production: some of them scan the
-    database, and one has the server close a connection of its own (it is skipped where CLIENT KILL is not to be had).
+    database.
     All keys begin with `conformance-` and a random name and are removed at the end of the test; no other key is touched.
     A client should have a socket timeout, since one that is broken may wait for a reply that never comes. It is asked
     for up to 6 connections at once. The whole suite takes about a second; a test waits for an expiry of a tenth of it.
@@ -51,5 +48,5 @@ class ClientConformance(
     ...
     ...     def make_client(self) -> InMemoryClient:
     ...         return self.first.sibling()
-    >>> TestMyClient().test_exec_is_nil_after_a_change_by_another_client()
+    >>> TestMyClient().test_a_mark_changes_with_what_a_key_holds()
     """

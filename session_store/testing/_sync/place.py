@@ -10,11 +10,9 @@ from typing import Any, NoReturn, TypeVar
 from unittest import SkipTest
 from uuid import uuid4
 
-from session_store._sync._flavour import check_client, pool_of
+from session_store._sync._flavour import check_client
 from session_store._sync.commands import AS_BYTES, scan
-from session_store._sync.connection import PinnedConnection
 from session_store._sync.namespace import Namespace
-from session_store._sync.routing import Route
 from session_store._sync.store import SessionStore
 from session_store._core.arguments import shorten
 from session_store._core.names import INDEX, KeySpace, base_pattern, listed_keys
@@ -56,7 +54,6 @@ class Place:
         self._must = must
         self._breaks = breaks
         self._clients: list[Any] = []
-        self._pinned: list[PinnedConnection] = []
         self._keys: set[bytes] = set()
         self._names: set[str] = set()
 
@@ -164,27 +161,9 @@ class Place:
         """The keys of the test's namespace, of which the slots begin like this, that a scan finds."""
         return {key for key in scan(self.client, base_pattern(self.keyspace.base(NAME) + begin))}
 
-    def borrow(self) -> tuple[Any, Any]:
-        """The client's pool, and a connection from it."""
-        pool = pool_of(self.client, self.key(), None)
-        return pool, pool.get_connection()
-
-    def pin(self, client: Any = None) -> PinnedConnection:
-        """A connection of the client, or of another one, that is given back when the test ends."""
-        pinned = Route(client or self.client, self.key()).take()
-        self._pinned.append(pinned)
-        return pinned
-
-    def give_back(self, pinned: PinnedConnection) -> None:
-        """Returns a connection before the test ends."""
-        self._pinned.remove(pinned)
-        pinned.give_back()
-
     def close(self) -> None:
         """Gives back and closes everything, and removes the keys, by a client that has seen nothing of the test."""
         try:
-            while self._pinned:
-                self._pinned.pop().give_back()
             self._remove(self.make_client())
         finally:
             while self._clients:

@@ -11,7 +11,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError
 from redis.retry import Retry
 
-from session_store._core.scripts import BEGIN
+from session_store._core.scripts import BEGIN, COMMIT
 from session_store.testing.interleavings.commands import LIBRARY, Write
 from session_store.testing.memory import AsyncInMemoryClient, InMemoryClient, InMemoryServer, has_lost
 from session_store.testing.memory import _AsyncConnection as AsyncConnection
@@ -20,15 +20,18 @@ from session_store.testing.memory import _Connection as Connection
 _NOW = 1_800_000_000.0  # seconds since the epoch
 _RETRIES = 10  # of a client after a lost connection, at once; more than a schedule has faults, as a rule
 _CACHED = {script.digest: script.source for script in LIBRARY.values()}
+_LOCK_TTLS = {BEGIN.source: 3, COMMIT.source: 4}  # where their arguments say what is done about locks
 _CUT = "the connection was cut: a fault of this schedule"
 
 
 class StillServer(InMemoryServer):
     """A server that can be emptied, and whose clock moves only by `advance`. It knows the library's scripts.
 
-    On it, it is everybody's turn at any time. A task that waited for its turn would look again and again, and take real
-    time; and turns only keep orders from happening, none of which they may be relied upon to exclude.
+    On it, nobody holds a lock, unless `locks` says so. A task that waited for one would look again and again, and take
+    real time; and locks only keep orders from happening, none of which they may be relied upon to exclude.
     """
+
+    locks = False
 
     def __init__(self) -> None:
         super().__init__()
@@ -38,9 +41,12 @@ class StillServer(InMemoryServer):
         """The same at any time, but for `advance`."""
         return _NOW + self.ahead
 
-    def given(self, script: bytes, keys_and_args: tuple[bytes, ...]) -> tuple[bytes, ...]:
-        """Leaves turns alone, whatever a store's policy says."""
-        return (*keys_and_args[:-2], b"-1", keys_and_args[-1]) if script == BEGIN.source else keys_and_args
+    def given(self, script: bytes, keys: tuple[bytes, ...], args: tuple[bytes, ...]) -> tuple[bytes, ...]:
+        """Leaves locks alone, whatever a store's policy says."""
+        place = None if self.locks else _LOCK_TTLS.get(script)
+        if place is not None:
+            args = (*args[:place], b"-1", *args[place + 1 :])
+        return super().given(script, keys, args)
 
     def empty(self) -> None:
         """Begins anew, as a server that has been running for a while."""

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from session_store._core.names import INDEX, turn_key
-from session_store._core.scripts import APPLY, BEGIN, LEAVE, LOAD, PURGE, SINGLE, TOUCH, Script
+from session_store._core.names import INDEX
+from session_store._core.scripts import BEGIN, COMMIT, LOAD, PURGE, READ, RELEASE, SINGLE, TOUCH, Script
 
 LIBRARY = {
     "single": SINGLE,
-    "apply": APPLY,
     "begin": BEGIN,
-    "leave": LEAVE,
+    "commit": COMMIT,
+    "release": RELEASE,
+    "read": READ,
     "load": LOAD,
     "purge": PURGE,
     "touch": TOUCH,
@@ -65,6 +66,18 @@ class Access(NamedTuple):
 NOTHING = Access()
 
 
+class Now(NamedTuple):
+    """The server as a command would find it."""
+
+    cache: Container[bytes]  # the digests of the scripts that it knows
+    locks: bool  # whether anybody can hold one
+    is_as_before: Callable[[bytes, bytes, bytes], bool]  # whether a key is what it was, by its mark and content mark
+
+    def after(self) -> Now:
+        """As it may be when something else has been done: any key may be what it was."""
+        return self._replace(is_as_before=lambda key, mark, content_mark: True)
+
+
 def parse(data: bytes) -> Iterator[Command]:
     """The commands in what a client sends: RESP arrays of bulk strings."""
     at = 0
@@ -104,16 +117,17 @@ def in_cache(digest: bytes) -> bytes:
     return b"%b %b" % (SCRIPT_CACHE, digest)
 
 
-def _digest(source: bytes) -> bytes:
+def digest_of(source: bytes) -> bytes:
+    """What `redis.sha1hex` gives."""
     return hashlib.sha1(source, usedforsecurity=False).hexdigest().encode()
 
 
-def _access(command: Command, cache: Container[bytes]) -> Access:
+def _access(command: Command, now: Now) -> Access:
     name, keys = command[0].upper(), keys_of(command)
     if name == b"SCRIPT":
-        return _loading(_digest(command[2]), cache) if command[1].upper() == b"LOAD" else _of(writes=[EVERYTHING])
+        return _loading(digest_of(command[2]), now) if command[1].upper() == b"LOAD" else _of(writes=[EVERYTHING])
     if is_script(command):
-        return _calling(command, keys, cache)
+        return _calling(command, keys, now)
     if name in _READ_FIRST or name in _READ_ALL:
         return _of(reads=keys)
     if name in _WRITE_FIRST or name in _WRITE_ALL:
@@ -121,40 +135,75 @@ def _access(command: Command, cache: Container[bytes]) -> Access:
     return _of(writes=[] if name in _KEYLESS or name == b"EXEC" else [EVERYTHING])
 
 
-def _loading(digest: bytes, cache: Container[bytes]) -> Access:
+def _loading(digest: bytes, now: Now) -> Access:
     """What it takes to leave a script in the cache, which may have it already."""
-    return _of(reads=[in_cache(digest)]) if digest in cache else _of(adds=[SCRIPT_CACHE, in_cache(digest)])
+    return _of(reads=[in_cache(digest)]) if digest in now.cache else _of(adds=[SCRIPT_CACHE, in_cache(digest)])
 
 
-def _calling(command: Command, keys: Sequence[bytes], cache: Container[bytes]) -> Access:
+def _calling(command: Command, keys: Sequence[bytes], now: Now) -> Access:
     if b"SHA" in command[0].upper():
         found = _of(reads=[in_cache(command[1])])
-        if command[1] not in cache:
+        if command[1] not in now.cache:
             return found  # it will not be run
     else:
-        found = _loading(_digest(command[1]), cache)
+        found = _loading(digest_of(command[1]), now)
     label = SCRIPTS.get(command[1], ("",))[0]
-    return _union([found, _access_of_ours(label, keys) if label else _of(writes=keys)])
+    return _union([found, _access_of_ours(label, keys, command[3 + len(keys) :], now) if label else _of(writes=keys)])
 
 
-def _access_of_ours(label: str, keys: Sequence[bytes]) -> Access:
+def _access_of_ours(label: str, keys: Sequence[bytes], args: Sequence[bytes], now: Now) -> Access:
     """What a script of the library does.
 
-    The fence is told apart from the rest of the index, which has a field per slot and a record per writer: writes of
-    different slots add to it, and nobody but `slots`, `touch` and `purge` reads it. There are no turns, see `StillServer`.
+    The fence and the locks are told apart from the rest of the index, which has a field per slot and a record per writer:
+    writes of different slots add to it, and nobody but `slots`, `touch` and `purge` reads it.
     """
-    if label == "leave":
-        return NOTHING
-    index = keys[0]
-    fence, turns = index + b"\nfence", turn_key(index.removesuffix(INDEX).decode(), "")
-    slots = [key for key in keys[1:] if not key.startswith(turns)]
+    index, *slots = keys
+    fence = index + b"\nfence"
+    if label == "release":
+        return _of(writes=[_lock(index, name) for name in args[2:]] if now.locks else [])
     if label == "begin":
-        return _of(reads=[fence, *slots])
-    if label == "load":
-        return _of(reads=keys)
-    if label in ("single", "apply"):
+        locks, about_locks = _locks_of(index, slots, now), int(args[3])
+        reads = [fence, *(locks if about_locks >= 0 else [])]
+        return _of(reads=[*reads, *slots], writes=locks if about_locks > 0 else [])
+    if label == "commit":
+        return _committing(keys, args, now)
+    if label in ("read", "load"):
+        return _of(reads=slots if label == "read" else keys)
+    if label == "single":
         return _of(reads=[fence], writes=slots, adds=[index])
     return _of(writes=[fence, *keys])
+
+
+def _committing(keys: Sequence[bytes], args: Sequence[bytes], now: Now) -> Access:
+    """What `lua/commit.lua` does: to the slots nothing, where one of the watched ones is not what it was."""
+    index, watched, operations = keys[0], keys[1 : 1 + int(args[5])], list(operations_of(args))
+    locks, about_locks = _locks_of(index, watched, now), int(args[4])
+    if about_locks < 0:
+        locks = []
+    reads = [index + b"\nfence", *watched, *locks]
+    marks = zip(watched, args[6::2], args[7::2], strict=False)
+    if not all(now.is_as_before(*each) for each in marks):
+        return _of(reads=reads, writes=locks if about_locks > 0 else [])
+    adds = [index] if operations or args[2] == b"0" else []
+    return _of(reads=reads, writes=[*locks, *(keys[place] for _, place, _ in operations)], adds=adds)
+
+
+def _locks_of(index: bytes, slots: Sequence[bytes], now: Now) -> list[bytes]:
+    return [_lock(index, b"~lock:" + slot[len(index) - len(INDEX) :]) for slot in slots] if now.locks else []
+
+
+def _lock(index: bytes, name: bytes) -> bytes:
+    """What stands for a lock among the keys: a field of the index."""
+    return b"%b\n%b" % (index, name)
+
+
+def operations_of(args: Sequence[bytes]) -> Iterator[tuple[bytes, int, tuple[bytes, ...]]]:
+    """The operations in the arguments of `lua/commit.lua`: verb, place of the key in KEYS from 0, arguments."""
+    at = 6 + 2 * int(args[5])
+    while at < len(args):
+        end = at + 4 + int(args[at + 3])
+        yield args[at], int(args[at + 1]) - 1, tuple(args[at + 4 : end])
+        at = end
 
 
 def _of(reads: Iterable[bytes] = (), writes: Iterable[bytes] = (), adds: Iterable[bytes] = ()) -> Access:
@@ -177,15 +226,14 @@ class Write:
         self._watching = frozenset(watching) if ends else frozenset()
         self._is_transaction = ends == [b"MULTI", b"EXEC"] and self.commands[0][0].upper() == b"MULTI"
 
-    def access(self, cache: Container[bytes], *, has_lost: bool) -> Access:
-        """What it will read and write as things stand: nothing, when it is a transaction that has lost already.
-
-        `cache`: the digests of the scripts that the server knows.
-        """
+    def access(self, now: Now, *, has_lost: bool) -> Access:
+        """What it will read and write as things stand: nothing, when it is a transaction that has lost already."""
         if has_lost and self._is_transaction:
             return NOTHING
         # A change of a watched key decides what EXEC does.
-        return _union([_of(reads=self._watching), *(_access(command, cache) for command in self.commands)])
+        first, *rest = self.commands
+        later = [_access(command, now.after()) for command in rest]
+        return _union([_of(reads=self._watching), _access(first, now), *later])
 
     @property
     def watched(self) -> Access:

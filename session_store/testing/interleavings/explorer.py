@@ -17,7 +17,7 @@ from session_store.testing.interleavings.moves import FAULTS, is_reserved, read_
 from session_store.testing.interleavings.result import Interleavings
 from session_store.testing.interleavings.stage import Play, Stage
 
-_AT_ONCE = CasPolicy(max_retries=10, backoff_base=0, backoff_cap=0, turn_wait=0)
+_AT_ONCE = CasPolicy(max_retries=10, backoff_base=0, backoff_cap=0, lock_timeout=0)
 
 
 def default_handle(client: Any) -> Any:
@@ -54,7 +54,7 @@ def explore(
       wrong; then a task that raises is wrong as well.
     - `handle`: makes what tasks, `setup` and `check` are given out of a client in memory, an `InMemoryClient` for plain
       functions and an `AsyncInMemoryClient` for async ones. By default a `Namespace` or `AsyncNamespace`. A store of
-      your own should have `CasPolicy(backoff_base=0, backoff_cap=0)`. There are no turns, whatever its policy says.
+      your own should have `CasPolicy(backoff_base=0, backoff_cap=0)`. There are no locks, whatever its policy says.
     - `faults`: what may go wrong, at most `max_faults` times in a schedule: "lost_reply" (the server acts, and the
       connection is cut), "cut_before" (the connection is cut before the server acts), "expire" (of any one slot),
       "purge" and "touch" (of the namespace), "script_flush". Clients try again at once, up to 10 times.

@@ -12,12 +12,21 @@ from typing import Any
 from fakeredis.model import Hash
 
 from session_store._async.namespace import AsyncNamespace
+from session_store._core import marks
 from session_store._core.names import listed_keys
 from session_store._core.scripts import PURGE, TOUCH
 from session_store._sync.commands import Commands
 from session_store._sync.namespace import Namespace
 from session_store.testing.interleavings.clients import AsyncGatedClient, GatedClient, StillServer, Verdict
-from session_store.testing.interleavings.commands import EVERYTHING, NOTHING, SCRIPT_CACHE, Access, in_cache
+from session_store.testing.interleavings.commands import (
+    EVERYTHING,
+    NOTHING,
+    SCRIPT_CACHE,
+    Access,
+    Now,
+    digest_of,
+    in_cache,
+)
 from session_store.testing.interleavings.errors import StuckTaskError
 from session_store.testing.interleavings.loop import LoopTask, LoopThread
 from session_store.testing.interleavings.moves import END, Move, Option
@@ -26,7 +35,7 @@ from session_store.testing.interleavings.stuck import place_of, works
 from session_store.testing.interleavings.tasks import Rest, ThreadTask, Waiting, is_async, refuse_awaitable
 from session_store.testing.interleavings.wording import Wording
 
-_OURS = re.compile(rb":~(index|turn:.*)$", re.DOTALL)
+_OURS = re.compile(rb":~index$")
 _SLOW = 0.01  # seconds from one command to the next; more is more than computing
 _LAST = 5  # commands that are shown of a task that is stuck
 _TOUCHED = 7_654_321_000  # milliseconds; a TTL that a touch is sure to change
@@ -200,8 +209,20 @@ class Stage:
 
     def _option(self, name: str, waiting: Waiting) -> Option:
         write, has_lost = waiting.write, waiting.has_lost()
-        access = write.access(self.server.script_cache, has_lost=has_lost)
+        access = write.access(Now(self.server.script_cache, self.server.locks, self._is_as_before), has_lost=has_lost)
         return Option(Move(name), access, write.names(), write.watched)
+
+    def _is_as_before(self, key: bytes, mark: bytes, content_mark: bytes) -> bool:
+        """What `is_as_before` of lua/view.lua will say of a slot."""
+        db = self.server.dbs[0]
+        if key not in db or not mark:
+            return key not in db and not mark
+        if not content_mark:
+            return digest_of(self.client.dump(key) or b"") == mark
+        value = db[key].value
+        if isinstance(value, Hash):
+            return marks.content_mark("hash", [part for field in dict(value).items() for part in field]) == content_mark
+        return isinstance(value, bytes) and marks.content_mark("string", value) == content_mark
 
     def _mortal(self) -> list[bytes]:
         """The keys that can expire before the others: the index outlives them."""

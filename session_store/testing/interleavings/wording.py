@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from session_store._core.names import INDEX
-from session_store.testing.interleavings.commands import SCRIPTS, Command, is_script, keys_of
+from session_store._core.outcomes import COMMITTED, DONE, FENCED, LISTED, LOCKED, LOST, STALE, WRONG_TYPE
+from session_store.testing.interleavings.commands import SCRIPTS, Command, is_script, keys_of, operations_of
 from session_store.testing.interleavings.runs import Step
 
 _LONGEST = 40  # characters of a value that is shown
@@ -14,7 +15,13 @@ _COUNTS = frozenset(
     b"EXISTS DEL UNLINK HSET HDEL HLEN HEXISTS EXPIRE PEXPIRE PERSIST LPUSH RPUSH LLEN SADD SREM SCARD SISMEMBER ZADD "
     b"ZREM ZCARD STRLEN APPEND TTL PTTL".split()
 )  # whose integer replies are no values
-_REFUSALS = {1: "fenced", 2: "wrong type", 4: "stale token"}
+_OUTCOMES = {
+    FENCED: "fenced",
+    WRONG_TYPE: "wrong type",
+    STALE: "stale token",
+    LOCKED: "locked",
+    COMMITTED: "committed before",
+}
 
 
 class Wording:
@@ -80,10 +87,14 @@ class Wording:
         label = SCRIPTS.get(command[1], ("",))[0] if name != b"SCRIPT" and len(command) > 1 else ""
         if label == "single":
             yield self._operation(command)
-        elif label == "apply":
-            yield from self._operations(command) or ["look for the commit"]
+        elif label == "commit":
+            yield self._commit(command)
         elif label == "begin":
-            yield "begin"  # it reads what the WATCH before it names
+            yield " ".join([label, *map(self.key, keys_of(command)[1:])])
+        elif label == "read":
+            yield f"read {_text(_given(command)[1][2])} {self.key(keys_of(command)[1])}"
+        elif label == "release":
+            yield " ".join([label, *(_text(name.removeprefix(b"~lock:")) for name in _given(command)[1][2:])])
         elif label:
             yield label
         else:
@@ -96,15 +107,13 @@ class Wording:
         keys, args = _given(command)
         return self._described(args[2], keys[1], args[4:])
 
-    def _operations(self, command: Command) -> list[str]:
-        """What a call of `lua/apply.lua` does."""
+    def _commit(self, command: Command) -> str:
+        """What a call of `lua/commit.lua` does."""
         keys, args = _given(command)
-        operations, at = [], 4
-        while at < len(args):
-            end = at + 4 + int(args[at + 3])
-            operations.append(self._described(args[at], keys[int(args[at + 1]) - 1], args[at + 4 : end]))
-            at = end
-        return operations
+        if args[2] == b"0":
+            return "look for the commit"
+        shown = [self._described(verb, keys[place], given) for verb, place, given in operations_of(args)]
+        return f"commit {'; '.join(shown) or 'nothing'}"
 
     def _described(self, verb: bytes, key: bytes, given: tuple[bytes, ...]) -> str:
         shown = [self.value(each) for each in _arguments(_text(verb), given)] if self._show else []
@@ -125,7 +134,7 @@ class Wording:
 
     def _plain(self, name: bytes, reply: Any) -> str:
         if name == b"EXEC":
-            return self._executed(reply)
+            return "committed" if isinstance(reply, list) else "lost"
         if reply is True or reply in (b"OK", "OK"):
             return "OK"
         if name == b"HGETALL" and isinstance(reply, list):
@@ -134,29 +143,37 @@ class Wording:
             return str(reply)
         return "nil" if reply is None else self._held(reply)
 
-    def _executed(self, replies: Any) -> str:
-        if not isinstance(replies, list):
-            return "lost"
-        refused = [_REFUSALS.get(reply[0]) for reply in replies if isinstance(reply, list) and reply]
-        return next((word for word in refused if word), "committed")
-
     def _scripted(self, label: str, command: Command, reply: Any) -> str:
-        if label in ("single", "apply"):
-            return self._written(label, command, reply)
-        if not isinstance(reply, list) or not reply:
-            return "nil" if reply is None else self.value(reply)
-        if label == "begin":
-            held = [self._begun(each) for each in reply[2:]]
-            return "fenced" if reply[0] else "committed before" if reply[1] is not None else ", ".join(held)
-        if label == "load" and reply[0] == 0:
-            return ", ".join(self._loaded(each) for each in reply[1:])
-        return "list is stale" if reply[0] else str(reply[1])
+        if not isinstance(reply, list):
+            return self._answered(label, command, reply)
+        outcome = reply[0] if reply else None
+        if outcome == LOST:
+            began = self._scripted("begin", command, reply[1])  # what the next attempt begins with
+            return f"lost, {began}" if reply[1][0] == LOCKED else f"lost, now {began}"
+        if outcome in _OUTCOMES:
+            return _OUTCOMES[outcome]
+        return "list is stale" if outcome == LISTED else self._found(label, command, reply)
 
-    def _written(self, label: str, command: Command, reply: Any) -> str:
-        if isinstance(reply, list):
-            return _REFUSALS[reply[0]]
-        sums = label == "single" and _given(command)[1][2] in (b"incr", b"hincrby")
-        return self.value(reply) if sums else _count(reply)
+    def _found(self, label: str, command: Command, reply: list[Any]) -> str:
+        """What a script has read, or how many slots it has found."""
+        if label == "begin":
+            return ", ".join(self._begun(each) for each in reply[1:])
+        if label == "read":
+            return self._plain(_given(command)[1][2], reply[2]) + ("" if reply[0] else ", changed")
+        if reply and reply[0] == DONE:
+            return ", ".join(self._loaded(each) for each in reply[1:]) if label == "load" else str(reply[1])
+        return self.value(reply)
+
+    def _answered(self, label: str, command: Command, reply: Any) -> str:
+        if reply is None:
+            return "" if label == "release" else "nil"
+        if label == "commit":
+            if _given(command)[1][2] != b"0":
+                return "committed"
+            return "none" if reply == b"0" else f"attempt {_text(reply)}"
+        if label == "single" and _given(command)[1][2] in (b"incr", b"hincrby"):
+            return self.value(reply)
+        return _count(reply)
 
     def _loaded(self, slot: Any) -> str:
         if isinstance(slot, list):
@@ -166,13 +183,9 @@ class Wording:
     def _begun(self, slot: list[Any]) -> str:
         if slot[0] == b"none":
             return "nil"
-        if len(slot) == 1:
-            return "large"
-        return (
-            self._held(dict(zip(slot[1][::2], slot[1][1::2], strict=True)))
-            if slot[0] == b"hash"
-            else self.value(slot[1])
-        )
+        if len(slot) < 3 or slot[2] is None:
+            return "large" if slot[0] in (b"string", b"hash") else _text(slot[0])
+        return self._loaded(slot[2])
 
 
 def _given(command: Command) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:

@@ -140,13 +140,13 @@ def either(*pools: Sequence[Any]) -> st.SearchStrategy[Any]:
 SOME_FIELDS = ((), ("f",), ("g", "f"), FIELDS)
 MAPPINGS = ({"f": "x"}, {"g": "7", "": ""}, {"g": "007"}, {"f": LONG})
 
-ONE_SLOT = [every(method, SLOTS) for method in ("get", "exists", "hgetall", "hkeys", "hlen")]
+ONE_SLOT = [every(method, SLOTS) for method in ("get", "exists", "kind", "hgetall", "hkeys", "hlen")]
 READS = either(
     *ONE_SLOT, every("hmget", SLOTS, SOME_FIELDS), *(every(each, SLOTS, FIELDS) for each in ("hget", "hexists"))
 )
 READS_OF = {
     slot: [
-        *(Call(method, (slot,)) for method in ("get", "exists", "hgetall", "hkeys", "hlen")),
+        *(Call(method, (slot,)) for method in ("get", "exists", "kind", "hgetall", "hkeys", "hlen")),
         Call("hmget", (slot, FIELDS)),
     ]
     for slot in SLOTS

@@ -16,7 +16,7 @@ from session_store.testing.model._calls import DEFAULT_TTL, tens
 from session_store.testing.model._reference import OUTSIDER
 from session_store.testing.model._space import Slot
 
-_POLICY = CasPolicy(backoff_base=0.0005, backoff_cap=0.0005, turn_wait=0.001)  # nobody is really in the way
+_POLICY = CasPolicy(backoff_base=0.0005, backoff_cap=0.0005, lock_timeout=0.001)  # nobody is really in the way
 _BYSTANDERS_LIVE = 86_400  # seconds; so that nothing stays for ever when a run is killed
 
 # What makes keys of one namespace older; a fence is a time of the server's clock. A key that has no TTL keeps none: it

@@ -51,6 +51,13 @@ class Reads(ABC):
     def exists(self, slot: str) -> bool:
         return slot in self._space(slot).slots
 
+    def kind(self, slot: str) -> str | None:
+        """What is not ours is an error."""
+        found = self._space(slot).slots.get(slot)
+        if found and found.kind == "list":
+            raise WrongTypeError(self._space(slot).base + slot, "kind")
+        return found.kind if found else None
+
     def hget(self, slot: str, field: str) -> str | None:
         return self._fields(slot, "hget").get(field)
 
@@ -78,10 +85,20 @@ class Snapshot(Reads):
         self._model, self._name = model, name
         self._then = deepcopy(model.spaces[name])
         slots = self._then.slots
-        self._kept = {each for each in watched if each not in slots or size(slots[each]) <= MOST_BYTES}
+        self._large = {each for each in watched if each in slots and size(slots[each]) > MOST_BYTES}
+        self._kept = set(watched) - self._large
+        self.is_lost = False  # a large slot was read, and held something else
 
     def _space(self, slot: str) -> Space:
-        return self._then if slot in self._kept else self._model.spaces[self._name]
+        now = self._model.spaces[self._name]
+        self.is_lost |= slot in self._large and held(now, slot) != held(self._then, slot)
+        return self._then if slot in self._kept else now
+
+
+def held(space: Space, name: str) -> object:
+    """What a slot holds, which is what decides whether an attempt is lost."""
+    slot = space.slots.get(name)
+    return slot and (slot.kind, deepcopy(slot.value))
 
 
 def size(slot: Slot) -> int:
@@ -126,13 +143,16 @@ class ModelNamespace(Reads):
 
     def _apply(self, *operations: tuple[Any, ...]) -> list[Any]:
         """All operations in their order, or none. A fence refuses them before they are looked at."""
-        if self._space().fence_left > 0:
-            raise NamespacePurgedError(self.name)
+        self._refuse_if_fenced()
         space = deepcopy(self._space())
         results = [getattr(space, verb)(slot, self._model.seconds(ttl), *args) for verb, slot, ttl, *args in operations]
-        space.record()
         self._model.spaces[self.name] = space
+        space.record()
         return results
+
+    def _refuse_if_fenced(self) -> None:
+        if self._space().fence_left > 0:
+            raise NamespacePurgedError(self.name)
 
     def _apply_one(self, *operation: Any) -> Any:
         """A single call, which is on record when it is refused, too."""
@@ -185,21 +205,23 @@ class ModelNamespace(Reads):
         return {name: self.hgetall(name) if found[name].kind == "hash" else self.get(name) for name in chosen}
 
     def with_cas(self, slot: str | Sequence[str], fn: Callable[[Snapshot, Ops], Any], *, max_retries: int) -> Any:
-        """An attempt is lost when a watched slot was changed since it began; then nothing else of it is looked at."""
+        """An attempt is lost when a watched slot holds something else than when it began; then nothing else of it counts."""
         if (self._who, self.name) in self._model.closures:
             raise NestedCasError(self.name)
         watched = (slot,) if isinstance(slot, str) else tuple(slot)
         for _ in range(max_retries + 1):
-            if self._space().fence_left > 0:
-                raise NamespacePurgedError(self.name)
-            began = {name: self._space().revisions[name] for name in watched}
-            ops = Ops()
+            self._refuse_if_fenced()
+            began = {name: held(self._space(), name) for name in watched}
+            snap, ops = Snapshot(self._model, self.name, watched), Ops()
             self._model.closures.add((self._who, self.name))
             try:
-                result = fn(Snapshot(self._model, self.name, watched), ops)
+                result = fn(snap, ops)
             finally:
                 self._model.closures.remove((self._who, self.name))
-            if all(self._space().revisions[name] == revision for name, revision in began.items()):
+            if snap.is_lost:
+                continue
+            self._refuse_if_fenced()
+            if all(held(self._space(), name) == content for name, content in began.items()):
                 if ops.recorded:
                     self._apply(*ops.recorded)
                 return result
@@ -219,7 +241,6 @@ class Outsider:
         """Whatever the key held, it now holds this."""
         space = self._model.spaces[self._name]
         space.slots[slot] = Slot(kind, value, ttl)
-        space.revisions[slot] += 1
 
     def outlive(self, seconds: float) -> None:
         self._model.advance(seconds)

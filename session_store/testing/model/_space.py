@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +11,7 @@ from redis.exceptions import ResponseError
 from session_store.errors import WrongTypeError
 
 INT64 = range(-(2**63), 2**63)
-RECORD_AGE = 600  # seconds that the first record of a call keeps an index for its own sake
+RECORD_AGE = 600  # seconds that the record of a call keeps an index that nothing else asks for
 
 
 @dataclass
@@ -36,11 +35,9 @@ class Space:
         self.base = base  # <prefix>:<namespace>:
         self.slots: dict[str, Slot] = {}  # what lives, whoever wrote it
         self.index: dict[str, int | None] = {}  # what this library wrote and has not deleted: a counter's last value
-        self.index_left = 0.0  # the index lasts for the longest TTL that a change has asked for
-        self.asked = 0.0  # the longest TTL that the changes of the call in progress ask for
-        self.recorded = False  # whether a call is on record in the index; `touch` makes one without a record
+        self.index_left = 0.0  # the index lasts for the longest TTL that a call has asked for
+        self.asked = 0.0  # by the call under way, for the index
         self.fence_left = 0.0
-        self.revisions: Counter[str] = Counter()  # by slot, how often it was changed; what WATCH sees
 
     def age(self, seconds: float) -> None:
         """A slot without time left is gone; an index without time left is forgotten, counters included."""
@@ -52,7 +49,6 @@ class Space:
                 self.remove(name)
         if self.index_left <= 0:
             self.index.clear()
-            self.recorded = False
 
     def content(self, name: str, kind: str, operation: str) -> Any:
         """What a slot holds, None for nothing. A slot of another kind is an error."""
@@ -64,22 +60,17 @@ class Space:
     def write(self, name: str, kind: str, value: Any, ttl: float) -> None:
         """Value, TTL and index entry go together."""
         self.slots[name] = Slot(kind, value, ttl)
-        self.revisions[name] += 1
         self.index.setdefault(name, None)
         self.asked = max(self.asked, ttl)
 
     def record(self) -> None:
-        """Ends a call. One that changed nothing is on record as well: arriving again, it might find something to do."""
-        if not self.asked and not self.recorded:
-            self.asked = RECORD_AGE
-        self.index_left = max(self.index_left, self.asked)
-        self.asked, self.recorded = 0.0, True
+        """Every call that has an answer is on record, in an index of its own if there is no other."""
+        self.index_left = max(self.index_left, self.asked or RECORD_AGE)
+        self.asked = 0.0
 
     def remove(self, name: str) -> bool:
         """A key that goes, for whatever reason. The index is not told."""
-        existed = self.slots.pop(name, None) is not None
-        self.revisions[name] += existed
-        return existed
+        return self.slots.pop(name, None) is not None
 
     def set(self, name: str, ttl: float, value: str, condition: str = "") -> bool:
         """Nothing changes when the condition, nx or xx, forbids it. A counter's last value stays in the index."""
@@ -91,8 +82,6 @@ class Space:
 
     def delete(self, name: str, ttl: float) -> bool:
         """Any kind of slot, and a counter's last value with it."""
-        if name in self.slots or name in self.index:
-            self.asked = max(self.asked, ttl)
         self.index.pop(name, None)
         return self.remove(name)
 
@@ -106,12 +95,14 @@ class Space:
         """Nothing changes when no field was there. A slot without fields is gone; the index knows it if a counter."""
         fields = self.content(name, "hash", "hdel") or {}
         rest = {field: value for field, value in fields.items() if field not in names}
+        asked = self.asked
         if len(rest) < len(fields):
             self.write(name, "hash", rest, ttl)
         if fields and not rest:
             self.remove(name)
             if self.index[name] is None:
                 del self.index[name]
+                self.asked = asked
         return len(fields) - len(rest)
 
     def hincrby(self, name: str, ttl: float, field: str, amount: int) -> int:
@@ -141,7 +132,7 @@ class Space:
         return number + amount
 
     def touch(self, ttl: float, *, scan: bool) -> int:
-        """Renews what the index names, and what would move by less than a second is not changed. Counts what lives.
+        """Renews what the index names. Counts what lives.
 
         Slots that are gone leave the index, but for counters. With scan the index first names what others wrote; what
         reads like an id may be one.
@@ -152,7 +143,6 @@ class Space:
                 self.index.setdefault(name, number if number and number > 0 else None)
         live = [name for name in self.index if name in self.slots]
         for name in live:
-            self.revisions[name] += abs(self.slots[name].left - ttl) >= 1
             self.slots[name].left = ttl
         self.index = {name: last for name, last in self.index.items() if name in live or last is not None}
         self.index_left = max(self.index_left, ttl if live else 0)
@@ -163,7 +153,6 @@ class Space:
         names = [*self.index, *(self.slots if scan else ())]
         count = sum(self.remove(name) and not name.startswith("~") for name in names)
         self.index.clear()
-        self.recorded = False
         self.fence_left = self.index_left = max(self.fence_left, fence, 0)
         return count
 

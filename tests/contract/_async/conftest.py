@@ -12,24 +12,32 @@ from support.recorder import Recorder
 from support.servers import Server
 
 from session_store import AsyncInMemoryClient, AsyncNamespace, AsyncSessionStore
+from session_store._core import tokens
 
 DEFAULT_TTL = 1000
+# Makes all keys, and what an index says of times, so many milliseconds older; TTLs only where ARGV[2] says so.
 AGE = """
+local function plus(value, difference) return string.format('%.0f', value + difference) end
 for _, key in ipairs(KEYS) do  -- all at one moment: no key may outlive its index because it came later
-  redis.call('PEXPIRE', key, string.format('%d', redis.call('PTTL', key) - ARGV[1]))  -- below 1 it is deleted
-  if redis.call('TYPE', key).ok == 'hash' and redis.call('HEXISTS', key, '~fence') == 1 then
-    redis.call('HINCRBY', key, '~fence', '-' .. ARGV[1])
+  if ARGV[2] == 'all' then
+    redis.call('PEXPIRE', key, plus(redis.call('PTTL', key), -ARGV[1]))  -- below 1 it is deleted
   end
-end
-"""
-# Makes eras, which records begin with, so many seconds older: what the server's clock says is then so much later.
-AGE_RECORDS = """
-local fields = redis.call('HGETALL', KEYS[1])
-for at = 1, #fields, 2 do
-  local field, value = fields[at], fields[at + 1]
-  if field == '~era' or (#field == 9 and string.sub(field, 1, 1) == '~') then
-    local era = string.format('%08x', tonumber(string.sub(value, 1, 8), 16) - ARGV[1])
-    redis.call('HSET', KEYS[1], field, era .. string.sub(value, 9))
+  local fields = {}
+  if string.sub(key, -7) == ':~index' and redis.call('TYPE', key).ok == 'hash' then fields = redis.call('HGETALL', key) end
+  for at = 1, #fields, 2 do
+    local name, value = fields[at], fields[at + 1]
+    local colon = string.find(value, ':', 1, true)
+    if name == '~fence' then
+      value = plus(value, -ARGV[1])
+    elseif string.sub(name, 1, 6) == '~lock:' then
+      value = plus(string.sub(value, 1, colon - 1), -ARGV[1]) .. string.sub(value, colon)
+    elseif string.sub(name, 1, 1) == '~' then
+      local made = tonumber(string.sub(value, 1, 8), 16) - math.floor(ARGV[1] / 1000)
+      value = string.format('%08x', made) .. string.sub(value, 9)
+    elseif string.sub(value, 1, 1) == '-' then
+      value = plus(value, math.floor(ARGV[1] / 1000))
+    end
+    redis.call('HSET', key, name, value)
   end
 end
 """
@@ -105,30 +113,51 @@ def recorder(monkeypatch: pytest.MonkeyPatch) -> Recorder:
 
 
 @pytest.fixture
-def pass_time(backend: Backend, client: Any, raw: Any, prefix: str) -> Any:
-    """A function that lets seconds pass: in memory by the clock, on a server by ageing every TTL, fence and record."""
+def make_older(raw: Any, prefix: str) -> Any:
+    """A function that makes keys older, or only what indexes say ("times")."""
+
+    async def make_older(seconds: float, what: str = "all") -> None:
+        keys = [key async for key in raw.scan_iter(match=f"{prefix}:*", count=1000)]
+        await raw.eval(AGE, len(keys), *keys, round(seconds * 1000), what)
+
+    return make_older
+
+
+@pytest.fixture
+def pass_time(backend: Backend, client: Any, make_older: Any) -> Any:
+    """A function that lets seconds pass: in memory by the clock, on a server by ageing all that has a time."""
 
     async def pass_time(seconds: float) -> None:
-        if not backend.version:
+        if backend.version:
+            await make_older(seconds)
+        else:
             client.advance(seconds)
-            return
-        keys = [key async for key in raw.scan_iter(match=f"{prefix}:*", count=1000)]
-        await raw.eval(AGE, len(keys), *keys, round(seconds * 1000))
-        for key in keys:
-            if key.endswith(b":~index") and await raw.type(key) == b"hash":
-                await raw.eval(AGE_RECORDS, 1, key, int(seconds))
 
     return pass_time
 
 
 @pytest.fixture
-def set_clock_back(raw: Any, prefix: str) -> Any:
-    """A function that makes the server's clock go back, as the records of a namespace see it."""
+def set_clock_back(make_older: Any) -> Any:
+    """A function that makes the server's clock go back, as what indexes say has it."""
 
     async def set_clock_back(seconds: int) -> None:
-        await raw.eval(AGE_RECORDS, 1, f"{prefix}:u:~index", -seconds)
+        await make_older(-seconds, "times")
 
     return set_clock_back
+
+
+@pytest.fixture
+def draw(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """A function that says what is random about calls from now on: by it, a call "tidies" the index or "does not"."""
+    original, texts = tokens.b2a_base64, {"tidies": b"Paaa", "does not": b"aaaa"}
+
+    def draw(what: str) -> None:
+        def b2a_base64(data: bytes, *, newline: bool) -> bytes:
+            return texts[what] if len(data) == 3 else original(data, newline=newline)  # longer ones are identities
+
+        monkeypatch.setattr(tokens, "b2a_base64", b2a_base64)
+
+    return draw
 
 
 @pytest.fixture

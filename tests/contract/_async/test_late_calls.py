@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
-import copy
+from itertools import count
 from typing import Any
 
 import pytest
 
 from session_store import AsyncNamespace, CommitUnknownError, NamespacePurgedError, WrongTypeError
-from session_store._async.cas import AsyncCommit
 from session_store._core import tokens
+from session_store._core.attempts import Attempts
 
 
 @pytest.fixture
-def writer(monkeypatch: pytest.MonkeyPatch) -> tokens.Writer:
-    """The one writer that all calls go through."""
-    writer = tokens.Writer()
-    monkeypatch.setattr(tokens, "_idle", [writer])
-    return writer
+def identity(monkeypatch: pytest.MonkeyPatch) -> tokens._Identity:
+    """Who this process is from now on."""
+    identity = tokens._Identity()
+    monkeypatch.setattr(tokens, "_identity", identity)
+    return identity
+
+
+def copied(identity: tokens._Identity) -> tokens._Identity:
+    """As a process has it that was restored from an image of this one."""
+    image = tokens._Identity()
+    number = next(identity.numbers)
+    image.name, image.numbers, identity.numbers = identity.name, count(number), count(number)
+    return image
+
+
+def become(identity: tokens._Identity, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tokens, "_identity", identity)
 
 
 async def resend(raw: Any, write: list[list[bytes]]) -> Any:
@@ -46,7 +58,7 @@ async def test_a_call_that_arrives_again_is_answered_again(ns: AsyncNamespace, r
 
 
 async def test_a_call_that_arrives_after_its_writer_went_on_is_refused(
-    ns: AsyncNamespace, raw: Any, recorder: Any, writer: tokens.Writer
+    ns: AsyncNamespace, raw: Any, recorder: Any, identity: tokens._Identity
 ) -> None:
     """However many calls later, and whatever it was."""
     await ns.incr("id")
@@ -57,15 +69,15 @@ async def test_a_call_that_arrives_after_its_writer_went_on_is_refused(
     await ns.hset("h", "a", "2")
     for _ in range(20):
         await ns.incr("other")
-    assert await resend(raw, late) == [[4], [4]]
+    assert await resend(raw, late) == [[b"stale"], [b"stale"]]
     assert (await ns.get("id"), await ns.hget("h", "a")) == ("2", "2")
-    assert tokens._idle == [writer]
+    assert tokens._identity is identity
 
 
 async def test_a_commit_that_arrives_after_its_writer_went_on_is_refused(
-    ns: AsyncNamespace, raw: Any, recorder: Any, writer: tokens.Writer
+    ns: AsyncNamespace, raw: Any, recorder: Any, identity: tokens._Identity
 ) -> None:
-    """Also one that writes only slots that nobody watches, which no EXEC would stop."""
+    """Also one that writes only slots that nobody watches, which no mark would stop."""
 
     async def add(snap: Any, ops: Any) -> None:
         ops.hset("log", str(await snap.exists("a")), "1")
@@ -73,43 +85,49 @@ async def test_a_commit_that_arrives_after_its_writer_went_on_is_refused(
     await ns.with_cas("a", add)
     recorder.clear()
     await ns.with_cas("a", add)
-    late = recorder.commands[-1][1]
-    assert late[0] == b"EVALSHA"
+    ((late,),) = recorder.commands[-1:]
     await ns.delete("log")
-    assert await resend(raw, [late]) == [[4]]
+    assert await resend(raw, [late]) == [[b"stale"]]
     assert await ns.exists("log") is False
 
 
-async def test_a_refused_call_gives_its_writer_back(
-    ns: AsyncNamespace, raw: Any, prefix: str, writer: tokens.Writer
+async def test_a_refused_call_leaves_the_process_who_it_is(
+    ns: AsyncNamespace, raw: Any, prefix: str, identity: tokens._Identity
 ) -> None:
-    """It was answered. Else each error would leave one more record behind."""
+    """It was answered. Else each error would leave one more record behind, until that is old."""
     for _ in range(5):
         await ns.set("s", "1")
         with pytest.raises(WrongTypeError):
             await ns.hset("s", "f", "1")
-    assert tokens._idle == [writer]
+    assert tokens._identity is identity
     fields = await raw.hkeys(f"{prefix}:u:~index")
-    assert [field for field in fields if field.startswith(b"~")] == [b"~era", writer.field]
+    assert [field for field in fields if field.startswith(b"~")] == [identity.name + b"0"]
     await ns.purge(fence=1)
     with pytest.raises(NamespacePurgedError):
         await ns.set("s", "1")
-    assert tokens._idle == [writer]
+    assert tokens._identity is identity
 
 
-async def test_a_copy_of_the_process_loses_no_write(ns: AsyncNamespace, writer: tokens.Writer) -> None:
-    """Two that were restored from one image have the same writers; nobody's call is taken for the other's."""
+async def test_a_copy_of_the_process_loses_no_write(
+    ns: AsyncNamespace, identity: tokens._Identity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two that were restored from one image are the same to the server; nobody's call is taken for the other's."""
     await ns.incr("warm")
-    image = copy.copy(writer)
+    image = copied(identity)
     assert [await ns.incr("id") for _ in range(3)] == [1, 2, 3]
-    tokens._idle[:] = [image]
+    become(image, monkeypatch)
     assert [await ns.incr("id") for _ in range(5)] == [4, 5, 6, 7, 8]
-    assert image not in tokens._idle
+    assert tokens._identity.name != identity.name
+    become(identity, monkeypatch)
+    assert await ns.incr("id") == 9
+    assert tokens._identity is identity
 
 
-async def test_a_commit_of_a_copy_is_made_as_another_writer(ns: AsyncNamespace, writer: tokens.Writer) -> None:
+async def test_a_commit_of_a_copy_is_made_as_another_writer(
+    ns: AsyncNamespace, identity: tokens._Identity, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It is not an attempt."""
-    image = copy.copy(writer)
+    image = copied(identity)
 
     async def add(snap: Any, ops: Any) -> int:
         count = int(await snap.get("n") or 0) + 1
@@ -117,39 +135,51 @@ async def test_a_commit_of_a_copy_is_made_as_another_writer(ns: AsyncNamespace, 
         return count
 
     assert await ns.with_cas("n", add, max_retries=0) == 1
-    tokens._idle[:] = [image]
+    become(image, monkeypatch)
     assert await ns.with_cas("n", add, max_retries=0) == 2
     assert await ns.get("n") == "2"
-    assert image not in tokens._idle
+    assert tokens._identity.name != identity.name
 
 
 async def test_a_commit_of_a_copy_whose_reply_was_lost_is_unknown(
-    ns: AsyncNamespace, writer: tokens.Writer, monkeypatch: pytest.MonkeyPatch
+    ns: AsyncNamespace, identity: tokens._Identity, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The other one's calls may have taken the place of its record: that is said, and not guessed."""
     await ns.incr("warm")
-    image = copy.copy(writer)
+    image = copied(identity)
     await ns.incr("warm")
-    tokens._idle[:] = [image]
+    become(image, monkeypatch)
 
     async def add(snap: Any, ops: Any) -> None:
         ops.set("n", "1")
 
-    original = AsyncCommit.__init__
+    original = Attempts.__init__
 
     def at_stake(self: Any, *args: Any, **kwargs: Any) -> None:
         original(self, *args, **kwargs)
         self._at_stake = True  # as after an attempt whose reply was lost
 
-    monkeypatch.setattr(AsyncCommit, "__init__", at_stake)
+    monkeypatch.setattr(Attempts, "__init__", at_stake)
     with pytest.raises(CommitUnknownError) as caught:
         await ns.with_cas("n", add)
     assert (caught.value.key, caught.value.attempts) == (ns.key("n"), 1)
     assert await ns.exists("n") is False
+    assert tokens._identity.name != identity.name
+
+
+async def test_a_process_that_was_forked_behind_pythons_back_is_another(
+    ns: AsyncNamespace, identity: tokens._Identity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a program that runs none of Python's hooks: the id of the process tells."""
+    assert await ns.incr("id") == 1
+    assert tokens._identity is identity
+    monkeypatch.setattr(tokens.os, "getpid", lambda: identity.pid + 1)
+    assert await ns.incr("id") == 2
+    assert tokens._identity.name != identity.name
 
 
 async def test_a_call_that_found_nothing_to_do_finds_nothing_later(
-    ns: AsyncNamespace, raw: Any, recorder: Any, prefix: str
+    ns: AsyncNamespace, raw: Any, recorder: Any, prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its record expires by itself where there is no slot to keep the index for."""
     await ns.incr("warm")
@@ -159,7 +189,7 @@ async def test_a_call_that_found_nothing_to_do_finds_nothing_later(
     (write,) = recorder.commands
     assert 0 < await raw.pttl(f"{prefix}:u:~index") <= 600_500
     assert await ns.slots() == []
-    tokens._idle.clear()  # what follows comes from another process
+    become(tokens._Identity(), monkeypatch)  # what follows comes from another process
     await ns.set("s", "1")
     assert await resend(raw, write) == [b"0"]
     assert await ns.get("s") == "1"

@@ -17,16 +17,12 @@ from session_store import (
     WrongTypeError,
 )
 
-LARGE = "x" * 70_000
-
-
 CHANGES = {
     "set": lambda ns, raw: ns.set("n", "10"),
     "redis-cli": lambda ns, raw: raw.set(ns.key("n"), "10", px=60_000),
-    "the same value": lambda ns, raw: raw.set(ns.key("n"), "1", px=60_000),
     "delete": lambda ns, raw: ns.delete("n"),
     "another type": lambda ns, raw: raw.rename(ns.key("h"), ns.key("n")),
-    "touch": lambda ns, raw: ns.touch(ttl=300),
+    "set with its own TTL": lambda ns, raw: raw.set(ns.key("n"), "10", keepttl=True),
     "purge": lambda ns, raw: ns.purge(),
 }
 
@@ -49,6 +45,79 @@ def test_any_change_of_a_watched_slot_makes_an_attempt_lose(
     assert len(calls) == 2
     assert ns.get("n") == str(calls[-1] + 1)
     assert ns.hgetall("log") == {"2": "1"}
+
+
+QUIET = {
+    "the same value": lambda ns, raw: raw.set(ns.key("n"), "1", px=60_000),
+    "touch": lambda ns, raw: ns.touch(ttl=300),
+    "touch of the slot": lambda ns, raw: ns.touch("n", ttl=300),
+    "a longer TTL": lambda ns, raw: raw.pexpire(ns.key("n"), 900_000),
+    "no TTL": lambda ns, raw: raw.persist(ns.key("n")),
+    "the same fields": lambda ns, raw: ns.hset("h", mapping={"g": "2", "f": "1"}),
+    "reads": lambda ns, raw: raw.hgetall(ns.key("h")),
+}
+
+
+@pytest.mark.parametrize("change", QUIET)
+def test_what_changes_no_content_disturbs_nobody(
+    ns: Namespace, raw: Any, change: str, interfering: Any
+) -> None:
+    ns.set("n", "1")
+    ns.hset("h", mapping={"f": "1", "g": "2"})
+    calls: list[int] = []
+    fn = interfering(lambda: QUIET[change](ns, raw), 1, calls)
+    assert ns.with_cas(["n", "h"], fn, max_retries=0) == 2
+    assert calls == [1]
+    raw.pexpire(ns.key("n"), 60_000)
+
+
+def test_what_was_changed_and_changed_back_disturbs_nobody(
+    ns: Namespace, raw: Any, interfering: Any
+) -> None:
+    """The outcome is as if the closure had run after it."""
+    ns.set("n", "1")
+    ns.hset("h", mapping={"f": "1", "g": "2", "t": "3"})
+
+    def there_and_back() -> None:
+        ns.set("n", "7")
+        ns.hdel("h", "f", "t")
+        ns.hset("h", "g", "7")
+        ns.delete("none")
+        ns.set("none", "1")
+        ns.delete("none")
+        ns.hset("h", mapping={"t": "3", "g": "2"})
+        ns.hset("h", "f", "1")
+        ns.delete("n")
+        ns.set("n", "1")
+
+    calls: list[int] = []
+    assert ns.with_cas(["n", "h", "none"], interfering(there_and_back, 1, calls), max_retries=0) == 2
+    assert calls == [1]
+
+
+def test_fields_that_change_places_are_a_change(ns: Namespace, interfering: Any) -> None:
+    """Two hashes of the same words are not the same; nor are two that look alike when written one after the other."""
+    pairs = [
+        ({"a": "b", "c": "d"}, {"a": "d", "c": "b"}),
+        ({"a": "b"}, {"ab": ""}),
+        ({"a": "", "b": ""}, {"ab": ""}),
+        ({"a": "1:bc"}, {"a1:b": "c"}),
+    ]
+    for before, after in pairs:
+        for filler in ("", "x" * 100):  # Redis keeps a hash with a long value otherwise
+            ns.delete("h")
+            ns.delete("n")
+            ns.hset("h", mapping={**before, "filler": filler})
+            calls: list[int] = []
+
+            def change(before: Any = before, after: Any = after) -> None:
+                ns.hset("h", mapping=after)
+                gone = [field for field in before if field not in after]
+                if gone:
+                    ns.hdel("h", *gone)
+
+            assert ns.with_cas(["n", "h"], interfering(change, 1, calls)) == 1
+            assert len(calls) == 2
 
 
 def test_expiry_of_a_watched_slot_makes_an_attempt_lose(
@@ -116,11 +185,14 @@ def test_attempts_are_bounded(client: Any, store: Any, prefix: str, retries: int
         ns = SessionStore(client, prefix=prefix, default_ttl=60, cas_policy=default).namespace("u")
         calls: list[int] = []
         with pytest.raises(CasContentionError) as caught:
-            ns.with_cas(["n", "m"], interfering(lambda ns=ns: ns.set("n", "10"), 99, calls), max_retries=given)
+            ns.with_cas(
+                ["n", "m"], interfering(lambda: ns.set("n", f"1{len(calls)}"), 99, calls), max_retries=given
+            )
         assert (caught.value.key, caught.value.attempts) == (ns.key("n"), retries + 1)
         assert len(calls) == retries + 1
-        assert ns.get("n") == "10"
+        assert ns.get("n") == f"1{retries + 1}"
         assert ns.exists("log") is False
+        ns.delete("n")
 
 
 def test_a_fence_refuses_commits(ns: Namespace, interfering: Any) -> None:
@@ -143,7 +215,7 @@ def test_retries_are_logged_without_values(client: Any, store: Any, prefix: str,
     ).namespace("secret")
     calls: list[int] = []
     with pytest.raises(CasContentionError):
-        ns.with_cas("n", interfering(lambda: ns.set("n", "10"), 99, calls), max_retries=1)
+        ns.with_cas("n", interfering(lambda: ns.set("n", f"1{len(calls)}"), 99, calls), max_retries=1)
     ns.touch()
     ns.purge()
     key = f"{prefix}:<6>:<1>"
@@ -159,21 +231,69 @@ def test_retries_are_logged_without_values(client: Any, store: Any, prefix: str,
 def test_a_server_that_forgot_the_scripts_is_given_them_again(
     ns: Namespace, raw: Any, interfering: Any
 ) -> None:
-    """A closure runs again only when they were forgotten while it ran; that is not an attempt."""
+    """However often, and whenever: no closure runs again for it."""
     calls: list[int] = []
     raw.script_flush()
-    assert ns.with_cas("n", interfering(raw.script_flush, 0, calls), max_retries=0) == 1
-    assert calls == [0]
-    assert ns.with_cas("n", interfering(raw.script_flush, 2, calls), max_retries=0) == 2
-    assert calls == [0, 1, 1]
+    assert ns.with_cas("n", interfering(raw.script_flush, 99, calls), max_retries=0) == 1
+    assert ns.with_cas("n", interfering(raw.script_flush, 99, calls), max_retries=0) == 2
+    assert calls == [0, 1]
     raw.script_flush()
     assert ns.incr("id") == 1
 
 
-def test_a_server_that_keeps_forgetting_is_given_the_source_with_the_commit(
+def test_a_server_that_forgot_the_scripts_settles_a_contended_commit(
     ns: Namespace, raw: Any, interfering: Any
 ) -> None:
-    """However often: no closure runs more than twice for it."""
     calls: list[int] = []
-    assert ns.with_cas("n", interfering(raw.script_flush, 99, calls), max_retries=0) == 1
-    assert calls == [0, 0]
+
+    def change() -> None:
+        raw.script_flush()
+        raw.set(ns.key("n"), str(10 * len(calls)), px=60_000)
+
+    assert ns.with_cas("n", interfering(change, 2, calls)) == 21
+    assert calls == [0, 10, 20]
+
+
+OTHER_TYPES = {
+    "list": (lambda raw, key: raw.rpush(key, "1"), lambda raw, key: raw.lset(key, 0, "2")),
+    "stream": (
+        lambda raw, key: raw.xadd(key, {"f": "1"}, id="1-1"),
+        lambda raw, key: raw.xadd(key, {"f": "1"}, id="2-1"),
+    ),
+    "sorted set": (lambda raw, key: raw.zadd(key, {"m": 1}), lambda raw, key: raw.zadd(key, {"m": 2})),
+    "set": (lambda raw, key: raw.sadd(key, "m"), lambda raw, key: raw.sadd(key, "k")),
+}
+
+
+@pytest.mark.parametrize("kind", OTHER_TYPES)
+def test_what_another_program_keeps_can_be_watched_whatever_it_is(
+    ns: Namespace, raw: Any, interfering: Any, kind: str
+) -> None:
+    """Its changes make an attempt lose, and nothing else does. It cannot be read."""
+    make, change = OTHER_TYPES[kind]
+    key = ns.key("queue")
+    make(raw, key)
+    raw.expire(key, 60)
+    calls: list[int] = []
+    assert ns.with_cas(["n", "queue"], interfering(lambda: raw.expire(key, 90), 1, calls), max_retries=0) == 1
+    assert calls == [0]
+    calls.clear()
+    assert ns.with_cas(["n", "queue"], interfering(lambda: change(raw, key), 1, calls)) == 2
+
+    assert calls == [1, 1]
+    seen: list[bool] = []
+
+    def read(snap: Any, ops: Any) -> None:
+        seen.append(snap.exists("queue"))
+        if len(seen) == 1:
+            for call in (snap.get, snap.hgetall, snap.kind):
+                with pytest.raises(WrongTypeError):
+                    call("queue")
+            raw.delete(key)
+        ops.set("n", "0")
+
+    ns.with_cas(["n", "queue"], read)
+    assert seen == [True, False]
+    make(raw, key)
+    assert raw.type(key) == {"sorted set": b"zset"}.get(kind, kind.encode())
+    raw.delete(key)

@@ -12,7 +12,7 @@ from session_store import Namespace, SessionStore
 LARGE = "x" * 70_000
 SCRIPT = [("EVALSHA",)]
 TWO_TRIPS = [("HKEYS",), ("EVALSHA",)]
-COMMIT = [("WATCH", "EVALSHA"), ("MULTI", "EVALSHA", "EXEC")]
+BEGIN_AND_COMMIT = SCRIPT * 2
 
 
 def record_nothing(snap: Any, ops: Any) -> None:
@@ -49,13 +49,15 @@ COSTS = {
     "hdel": (lambda ns: ns.hdel("h", "f"), SCRIPT),
     "hincrby": (lambda ns: ns.hincrby("h", "f"), SCRIPT),
     "incr": (lambda ns: ns.incr("n"), SCRIPT),
+    "kind": (lambda ns: ns.kind("s"), [("TYPE",)]),
     "touch": (lambda ns: ns.touch(), TWO_TRIPS),
+    "touch of some": (lambda ns: ns.touch("s", "h"), SCRIPT),
     "purge": (lambda ns: ns.purge(), TWO_TRIPS),
     "purge fence": (lambda ns: ns.purge(fence=1), TWO_TRIPS),
     "slots": (lambda ns: ns.slots(), [("HKEYS",), ("EXISTS",) * 4]),
-    "with_cas": (lambda ns: ns.with_cas(["h", "no"], write), COMMIT),
-    "with_cas of no ops": (lambda ns: ns.with_cas(["h", "no"], record_nothing), [COMMIT[0], ("MULTI", "EXEC")]),
-    "with_cas of a large slot": (lambda ns: ns.with_cas("large", read_large), [COMMIT[0], ("GET",), ("MULTI", "EXEC")]),
+    "with_cas": (lambda ns: ns.with_cas(["h", "no"], write), BEGIN_AND_COMMIT),
+    "with_cas of no ops": (lambda ns: ns.with_cas(["h", "no"], record_nothing), BEGIN_AND_COMMIT),
+    "with_cas of a large slot": (lambda ns: ns.with_cas("large", read_large), [*SCRIPT, *SCRIPT, *SCRIPT]),
 }
 
 
@@ -68,12 +70,28 @@ def test_each_method_sends_what_is_documented(
     ns.hset("h", "f", "1")
     ns.incr("n")
     ns.touch(ttl=500)
-    ns.with_cas(["h"], record_nothing)
+    ns.with_cas(["h", "large"], record_nothing)
+    ns.with_cas("large", read_large)
     store.namespace("other").purge()  # by now the server knows each script
     call, writes = COSTS[method]
     recorder.clear()
     call(ns)
     assert recorder.writes == writes
+
+
+@pytest.mark.parametrize("lost", [1, 2, 3])
+def test_a_lost_attempt_costs_one_command(
+    ns: Namespace, raw: Any, recorder: Any, interfering: Any, lost: int
+) -> None:
+    """The reply that says so begins the next one."""
+    calls: list[int] = []
+    fn = interfering(lambda: raw.set(ns.key("n"), str(10 * len(calls)), px=60_000), lost, calls)
+    ns.with_cas("n", fn)
+    ns.delete("n")
+    calls.clear()
+    recorder.clear()
+    assert ns.with_cas("n", fn) == 10 * lost + 1
+    assert recorder.writes == [*SCRIPT, *[("SET",), *SCRIPT] * lost, *SCRIPT]  # the SETs are those of the other program
 
 
 def test_a_cold_server_is_sent_each_script_once(ns: Namespace, raw: Any, recorder: Any) -> None:

@@ -1,10 +1,11 @@
-"""Writers of one process: threads, tasks and loops that wait for each other, in line, and never for ever."""
+"""Writers of one process: threads, tasks and loops that wait for each other, in a queue, and never for ever."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -17,7 +18,7 @@ from support.servers import Server
 from session_store import AsyncSessionStore, CasPolicy, SessionStore
 from session_store.testing.loops import PoolPerLoop
 
-HASTY = CasPolicy(turn_lease=0.05, turn_wait=0.2)
+HASTY = CasPolicy(lock_ttl=0.05, lock_timeout=0.2)
 
 
 def increment(snap: Any, ops: Any) -> int:
@@ -80,7 +81,7 @@ async def test_tasks_never_make_each_other_lose(make_async: Callable[..., AsyncS
     assert await store.namespace("u").get("n") == "100"
 
 
-def test_loops_in_threads_stand_in_one_line(make_async: Callable[..., AsyncSessionStore]) -> None:
+def test_loops_in_threads_stand_in_one_queue(make_async: Callable[..., AsyncSessionStore]) -> None:
     """They wake each other across threads."""
     store, runs = make_async(), []
 
@@ -103,7 +104,7 @@ def test_loops_in_threads_stand_in_one_line(make_async: Callable[..., AsyncSessi
 
 @pytest.mark.parametrize("slots", [("a", "b"), (["a", "x"], ["b", "x"])], ids=["one", "several"])
 def test_closures_that_wait_for_each_other_end(make: Callable[..., SessionStore], slots: Any) -> None:
-    """Each holds the line that the other one is going to want, in another namespace."""
+    """Each is the first of the queue that the other one is going to want, in another namespace."""
     store = make(cas_policy=HASTY)
     both_run = threading.Barrier(2)
 
@@ -124,7 +125,7 @@ def test_closures_that_wait_for_each_other_end(make: Callable[..., SessionStore]
 
 
 def test_nested_stores_end(make: Callable[..., SessionStore]) -> None:
-    """Two stores have a line each; one writes to the slot on which the other one is working."""
+    """Two stores have a queue each; one writes to the slot on which the other one is working."""
     outer, inner = make(cas_policy=HASTY), make(cas_policy=HASTY)
     runs: list[int] = []
 
@@ -141,7 +142,7 @@ def test_nested_stores_end(make: Callable[..., SessionStore]) -> None:
 
 def test_closure_that_takes_longer_than_the_lease_stops_nobody(make: Callable[..., SessionStore]) -> None:
     """Others overtake it, and it tries again."""
-    store = make(cas_policy=CasPolicy(turn_lease=0.05, turn_wait=30))
+    store = make(cas_policy=CasPolicy(lock_ttl=0.05, lock_timeout=30))
     overtaken, slow_runs = threading.Event(), []
 
     def slow(snap: Any, ops: Any) -> int:
@@ -160,9 +161,9 @@ def test_closure_that_takes_longer_than_the_lease_stops_nobody(make: Callable[..
     assert len(slow_runs) == 2
 
 
-async def test_cancelled_tasks_leave_the_line(make_async: Callable[..., AsyncSessionStore]) -> None:
+async def test_cancelled_tasks_leave_the_queue(make_async: Callable[..., AsyncSessionStore]) -> None:
     """Whether they wait in it, or are the first."""
-    store = make_async(cas_policy=CasPolicy(turn_lease=60, turn_wait=60))
+    store = make_async(cas_policy=CasPolicy(lock_ttl=60, lock_timeout=60))
     running, done = asyncio.Event(), []
 
     async def endless(snap: Any, ops: Any) -> None:
@@ -189,7 +190,7 @@ async def test_cancelled_tasks_leave_the_line(make_async: Callable[..., AsyncSes
 
 def test_loop_that_ends_while_a_task_waits(make_async: Callable[..., AsyncSessionStore]) -> None:
     """Nobody waits for a task that will never run again."""
-    store = make_async(cas_policy=CasPolicy(turn_lease=60, turn_wait=60))
+    store = make_async(cas_policy=CasPolicy(lock_ttl=60, lock_timeout=60))
     loop = asyncio.new_event_loop()
     left: list[asyncio.Task[None]] = []
 
@@ -220,17 +221,87 @@ def test_loop_that_ends_while_a_task_waits(make_async: Callable[..., AsyncSessio
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 def test_forked_process_waits_for_nobody_of_its_parent(make: Callable[..., SessionStore]) -> None:
-    store = make(cas_policy=CasPolicy(turn_lease=60, turn_wait=60))
+    store = make(cas_policy=CasPolicy(lock_ttl=60, lock_timeout=60))
 
     def closure(snap: Any, ops: Any) -> None:
         child = os.fork()
         if child == 0:
             try:
                 make().namespace("v").with_cas("n", increment)
-                lines = store._settings.lines
-                os._exit(0 if lines.join(store.namespace("u").key("n").encode(), object()) else 1)
+                place = store._settings.queues.enter(store.namespace("u").key("n").encode(), object())
+                os._exit(0 if place.since is not None else 1)
             finally:
                 os._exit(2)
         assert os.waitpid(child, 0)[1] == 0
 
     store.namespace("u").with_cas("n", closure)
+
+
+async def test_a_backlog_longer_than_any_patience_is_worked_off(make_async: Callable[..., AsyncSessionStore]) -> None:
+    """Whoever waits in a queue that moves goes on waiting: nobody runs in vain, on one connection or two."""
+    store, runs = make_async(cas_policy=CasPolicy(lock_ttl=0.05, lock_timeout=0.05)), []
+
+    async def work() -> None:
+        async def closure(snap: Any, ops: Any) -> None:
+            runs.append(1)
+            total = int(await snap.get("n") or 0)
+            await asyncio.sleep(0.005)
+            ops.set("n", str(total + 1))
+
+        await store.namespace("u").with_cas("n", closure)
+
+    await asyncio.gather(*(work() for _ in range(100)))
+    assert await store.namespace("u").get("n") == "100"
+    assert len(runs) <= 110
+    assert len(store._commands.client.connection_pool._available_connections) <= 2
+
+
+async def test_a_blocked_loop_lets_two_go_at_worst(make_async: Callable[..., AsyncSessionStore]) -> None:
+    """A handler that computes for longer than a lease, right after its commit, makes those lose their places that wait."""
+    store, runs = make_async(cas_policy=CasPolicy(lock_ttl=0.02)), []
+
+    async def handler() -> None:
+        async def closure(snap: Any, ops: Any) -> None:
+            runs.append(1)
+            ops.set("n", str(int(await snap.get("n") or 0) + 1))
+
+        await store.namespace("u").with_cas("n", closure)
+        until = time.monotonic() + 0.1
+        while time.monotonic() < until:
+            pass
+
+    await asyncio.gather(*(handler() for _ in range(4)))
+    assert await store.namespace("u").get("n") == "4"
+    assert len(runs) <= 8
+
+
+def test_leases_that_are_much_too_short_break_nothing(make: Callable[..., SessionStore]) -> None:
+    """24 threads lose their places all the time, and their commits only when somebody was faster."""
+    store = make(cas_policy=CasPolicy(lock_ttl=0.002, max_retries=1_000))
+
+    def work(_: int) -> None:
+        for _ in range(25):
+            store.namespace("u").with_cas("n", increment)
+
+    with ThreadPoolExecutor(24) as pool:
+        list(pool.map(work, range(24)))
+    assert store.namespace("u").get("n") == str(24 * 25)
+
+
+async def test_closures_longer_than_a_lease_keep_their_lock(make_async: Callable[..., AsyncSessionStore]) -> None:
+    """Six processes, as it were. What a store has seen of its closures makes its leases longer."""
+    stores, runs = [make_async(cas_policy=CasPolicy(lock_ttl=0.1)) for _ in range(6)], []
+
+    async def work(store: AsyncSessionStore) -> None:
+        async def closure(snap: Any, ops: Any) -> None:
+            runs.append(1)
+            total = int(await snap.get("n") or 0)
+            await asyncio.sleep(0.15)
+            ops.set("n", str(total + 1))
+
+        for _ in range(2):
+            await store.namespace("u").with_cas("n", closure)
+
+    await asyncio.gather(*map(work, stores))
+    assert await stores[0].namespace("u").get("n") == "12"
+    assert len(runs) <= 18

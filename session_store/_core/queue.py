@@ -1,0 +1,132 @@
+"""Locks of slots, on the side of one process: who is next, and for how long. It only decides; nobody waits here.
+
+The calls of one store on a slot go one after the other, by a queue in the process; those of several processes by a lock on
+the server (lua/locks.lua), for which the first of each queue waits. Both are advisory: nothing rests on them but speed,
+and that nobody starves.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Protocol
+from weakref import WeakSet
+
+_SLOW = 0.05  # seconds; a closure that takes longer is worth a lock from its first attempt on
+_LONGEST_LEASE = 600  # seconds; a lock that is said to end later is taken for none (lua/locks.lua)
+_FORGETS = 0.9  # of what a slow closure taught, from one closure to the next
+
+
+class Waiter(Protocol):
+    """How one who waits is woken."""
+
+    def wake(self) -> bool:
+        """Ends its waiting, from any thread; False where nobody can be waiting any more."""
+
+
+class Place:
+    """One call's place in the queue of a slot."""
+
+    __slots__ = ("is_over", "key", "since", "waiter")
+
+    def __init__(self, key: bytes, waiter: Waiter) -> None:
+        self.key = key
+        self.waiter = waiter
+        self.since: float | None = None  # when it became the first; None while it waits
+        self.is_over = False  # it was left, or lost to the next one
+
+
+class Queues:
+    """The queues of one store, by key: first come, first served.
+
+    The first of a queue who takes longer than a lease loses its place to the next one, so one that hangs, or two who wait
+    for each other, hold nobody up for longer than that. A lease is `lock_ttl` or, where closures take long, twice what
+    they took: what the store has seen is kept as `closure_seconds`. A store that has seen none takes them for slow, and
+    gives twice `lock_ttl`.
+    """
+
+    __slots__ = ("__weakref__", "_clock", "_lock", "_lock_ttl", "_queues", "closure_seconds")
+
+    def __init__(self, lock_ttl: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._lock_ttl = lock_ttl
+        self._clock = clock
+        self.closure_seconds: float | None = None
+        self.clear()
+        _all.add(self)
+
+    def clear(self) -> None:
+        """Forgets everybody: in a forked process, which has the queues of its parent, but not those who wait in them."""
+        self._queues: dict[bytes, OrderedDict[Place, None]] = {}
+        self._lock = threading.Lock()  # held for a few steps, never while anybody waits
+
+    @property
+    def lease(self) -> float:
+        """Seconds that a call may be the first, and hold a lock on the server."""
+        taken = self._lock_ttl if self.closure_seconds is None else self.closure_seconds
+        return min(max(self._lock_ttl, 2 * taken), _LONGEST_LEASE)
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether closures take so long that it is worth a lock not to run one in vain."""
+        return self.closure_seconds is None or self.closure_seconds > _SLOW
+
+    def learn(self, seconds: float) -> None:
+        """Takes note of how long a closure took."""
+        self.closure_seconds = max(seconds, _FORGETS * (self.closure_seconds or 0))
+
+    def enter(self, key: bytes, waiter: Waiter) -> Place:
+        """The last place of a key's queue, which may be the first."""
+        place = Place(key, waiter)
+        with self._lock:
+            queue = self._queues.get(key)
+            if queue is None:
+                queue = self._queues[key] = OrderedDict()
+                place.since = self._clock()
+            queue[place] = None
+        return place
+
+    def may_go(self, place: Place) -> bool:
+        """Whether one who waits may go on. The first one may have had its lease: then it loses its place."""
+        with self._lock:
+            if place.since is None and not place.is_over:
+                queue = self._queues[place.key]
+                first = next(iter(queue))
+                if first.since is not None and self._clock() - first.since >= self.lease:
+                    self._take_out(first, queue)
+            return place.is_over or place.since is not None
+
+    def leave(self, place: Place) -> None:
+        """Gives a place up, wherever it is, if it has not been lost."""
+        with self._lock:
+            queue = self._queues.get(place.key)
+            if queue is not None and place in queue:
+                self._take_out(place, queue)
+
+    def _take_out(self, place: Place, queue: OrderedDict[Place, None]) -> None:
+        place.is_over = True
+        del queue[place]
+        while queue:
+            first = next(iter(queue))
+            if first.since is not None:
+                return
+            if first.waiter.wake():
+                first.since = self._clock()
+                return
+            first.is_over = True
+            del queue[first]
+        del self._queues[place.key]
+
+
+_all: WeakSet[Queues] = WeakSet()
+
+
+def _clear_all() -> None:
+    for queues in _all:
+        queues.clear()
+
+
+if hasattr(os, "register_at_fork"):  # pragma: no branch  # where processes fork
+    os.register_at_fork(after_in_child=_clear_all)

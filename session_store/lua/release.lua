@@ -1,0 +1,8 @@
+-- Gives the locks of a call back that ended without a commit.
+--
+-- ARGV[1]   the field of the writer in the index
+-- ARGV[2]   its call
+-- ARGV[3..] the fields of the locks
+
+local names = {unpack(ARGV, 3)}
+give_back(names, call('HMGET', INDEX, unpack(names)))
