@@ -123,7 +123,10 @@ def _any_call(
     condition = st.sampled_from(({"nx": True}, {"xx": True}))
     mapping = st.fixed_dictionaries({"mapping": st.dictionaries(field, value, min_size=1, max_size=3)})
     return st.one_of(
-        *(_call(name, slot) for name in ("get", "exists", "ttl", "hgetall", "hkeys", "hlen", "key", "delete", "incr")),
+        *(
+            _call(name, slot)
+            for name in ("get", "exists", "kind", "ttl", "hgetall", "hkeys", "hlen", "key", "delete", "incr")
+        ),
         *(_call(name, slot, field) for name in ("hget", "hexists")),
         _call("hmget", slot, st.lists(field, max_size=3)),
         _call("set", slot, value, ttl=ttl),
