@@ -23,6 +23,7 @@ Cluster = redis.asyncio.RedisCluster
 _PIPELINES = (redis.asyncio.client.Pipeline, redis.asyncio.cluster.ClusterPipeline)
 _EXECUTE = unwrapped(redis.asyncio.Redis.execute_command)
 _EXECUTE_IN_CLUSTER = unwrapped(Cluster.execute_command)
+_SEND = redis.asyncio.connection.AbstractConnection.send_packed_command
 sleep = asyncio.sleep
 
 
@@ -78,6 +79,25 @@ def _pass_over(task: asyncio.Task[Any]) -> None:
 async def gathered(calls: Sequence[Callable[[], Coroutine[Any, Any, T]]]) -> list[T]:
     """What calls give that may be made at the same time."""
     return list(await asyncio.gather(*(call() for call in calls)))
+
+
+async def send(connection: Any, data: list[bytes]) -> None:
+    """Sends what is packed already.
+
+    redis-py sends in a task of its own where there is a `socket_timeout`, and before Python 3.12 that way loses a
+    cancellation that comes as the data has gone: a call that waits for a lock would wait on. So only what the socket does
+    not take at once is left to it.
+    """
+    if type(connection).send_packed_command is _SEND:
+        if connection.health_check_interval:
+            await connection.check_health()  # which may connect anew
+        writer = connection._writer  # noqa: SLF001  # nothing public writes without the task
+        if type(writer) is asyncio.StreamWriter:
+            writer.writelines(data)
+            if not writer.transport.get_write_buffer_size():
+                return
+            data = []
+    await connection.send_packed_command(data)
 
 
 async def close(connection: Any) -> None:

@@ -22,7 +22,7 @@ from redis.exceptions import (
     TryAgainError,
 )
 
-from session_store._async._flavour import close, sleep
+from session_store._async._flavour import close, send, sleep
 
 T = TypeVar("T")
 
@@ -85,7 +85,7 @@ async def exchange(pool: Any, command: tuple[object, ...], met: Exception | None
     try:
         if met is None:
             try:
-                await connection.send_packed_command(data)
+                await send(connection, data)
                 reply = await connection.read_response(disable_decoding=True)
                 is_whole = True
                 return reply
@@ -109,15 +109,15 @@ async def _again(connection: Any, data: list[bytes], met: Exception) -> Any:
     """Leaves it to the client's policy what is done about an error, the first one too."""
     is_first = True
 
-    async def send() -> Any:
+    async def again() -> Any:
         nonlocal is_first
         if is_first:
             is_first = False
             raise met
-        await connection.send_packed_command(data)
+        await send(connection, data)
         return await connection.read_response(disable_decoding=True)
 
-    return await connection.retry.call_with_retry(send, lambda _: close(connection))
+    return await connection.retry.call_with_retry(again, lambda _: close(connection))
 
 
 async def exchange_all(pool: Any, commands: list[tuple[object, ...]]) -> list[Any]:
@@ -133,12 +133,12 @@ async def _exchanged(pool: Any, data: list[bytes], count: int) -> list[Any]:
     connection = await when_free(pool.get_connection)
     is_whole = False
 
-    async def send() -> list[Any]:
-        await connection.send_packed_command(data)
+    async def again() -> list[Any]:
+        await send(connection, data)
         return [await _reply(connection) for _ in range(count)]
 
     try:
-        replies: list[Any] = await connection.retry.call_with_retry(send, lambda _: close(connection))
+        replies: list[Any] = await connection.retry.call_with_retry(again, lambda _: close(connection))
         is_whole = True
         return replies
     finally:

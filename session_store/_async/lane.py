@@ -18,7 +18,7 @@ import redis
 from hiredis import pack_command
 from redis.exceptions import AskError, ResponseError, TryAgainError
 
-from session_store._async._flavour import close, is_plain, is_plain_cluster, pool_of
+from session_store._async._flavour import close, is_plain, is_plain_cluster, pool_of, send
 from session_store._async.commands import AsyncCommands
 from session_store._async.connection import closed_by_others, exchange, typed, when_free
 from session_store._async.reply_timeout import ReplyTimeout
@@ -187,7 +187,7 @@ class _Lane:
             if not batch:
                 return
             try:
-                await connection.send_packed_command([b"".join([call.packed for call in batch])])
+                await send(connection, [b"".join([call.packed for call in batch])])
                 seconds = connection.socket_timeout if _UNTIMED else None
                 async with nullcontext() if seconds is None else ReplyTimeout(batch, seconds):
                     await _read(connection, batch)

@@ -67,6 +67,11 @@ def gathered(calls: Sequence[Callable[[], T]]) -> list[T]:
     return [call() for call in calls]
 
 
+def send(connection: Any, data: list[bytes]) -> None:
+    """Sends what is packed already."""
+    connection.send_packed_command(data)
+
+
 def close(connection: Any) -> None:
     """Closes a connection, which does not take the place of an error that is on its way."""
     with suppress(Exception):

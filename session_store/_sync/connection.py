@@ -23,7 +23,7 @@ from redis.exceptions import (
     TryAgainError,
 )
 
-from session_store._sync._flavour import close, sleep
+from session_store._sync._flavour import close, send, sleep
 
 T = TypeVar("T")
 
@@ -86,7 +86,7 @@ def exchange(pool: Any, command: tuple[object, ...], met: Exception | None = Non
     try:
         if met is None:
             try:
-                connection.send_packed_command(data)
+                send(connection, data)
                 reply = connection.read_response(disable_decoding=True)
                 is_whole = True
                 return reply
@@ -110,15 +110,15 @@ def _again(connection: Any, data: list[bytes], met: Exception) -> Any:
     """Leaves it to the client's policy what is done about an error, the first one too."""
     is_first = True
 
-    def send() -> Any:
+    def again() -> Any:
         nonlocal is_first
         if is_first:
             is_first = False
             raise met
-        connection.send_packed_command(data)
+        send(connection, data)
         return connection.read_response(disable_decoding=True)
 
-    return connection.retry.call_with_retry(send, lambda _: close(connection))
+    return connection.retry.call_with_retry(again, lambda _: close(connection))
 
 
 def exchange_all(pool: Any, commands: list[tuple[object, ...]]) -> list[Any]:
@@ -134,12 +134,12 @@ def _exchanged(pool: Any, data: list[bytes], count: int) -> list[Any]:
     connection = when_free(pool.get_connection)
     is_whole = False
 
-    def send() -> list[Any]:
-        connection.send_packed_command(data)
+    def again() -> list[Any]:
+        send(connection, data)
         return [_reply(connection) for _ in range(count)]
 
     try:
-        replies: list[Any] = connection.retry.call_with_retry(send, lambda _: close(connection))
+        replies: list[Any] = connection.retry.call_with_retry(again, lambda _: close(connection))
         is_whole = True
         return replies
     finally:

@@ -196,6 +196,32 @@ async def test_cancelled_while_it_waits(server: Server, prefix: str, rival: redi
     await client.aclose()
 
 
+async def test_cancelled_after_each_turn_of_the_loop(server: Server, prefix: str) -> None:
+    """A cancellation that comes just as something has happened is not lost: the call would wait for the lock."""
+    client = redis.asyncio.Redis(port=server.port, socket_timeout=PATIENCE)
+    inside = asyncio.Event()
+
+    def ns() -> AsyncNamespace[str]:
+        return AsyncSessionStore(client, prefix=prefix, **SETTINGS).namespace("session")
+
+    async def hold(snap: Any, ops: Any) -> None:
+        inside.set()
+        await asyncio.Event().wait()
+
+    holder = asyncio.create_task(ns().with_cas("n", hold))
+    await asyncio.wait_for(inside.wait(), PATIENCE)
+    for turns in range(50):
+        waiting = asyncio.create_task(ns().with_cas("n", async_write))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.wait([waiting], timeout=PATIENCE)
+        assert waiting.cancelled(), turns
+    holder.cancel()
+    await asyncio.wait([holder])
+    await client.aclose()
+
+
 @every_end
 @pytest.mark.parametrize("command", ["BEGIN", "COMMIT"])
 def test_struck_on_the_way(
