@@ -85,7 +85,7 @@ DEFECTS: dict[str, tuple[Change, ...]] = {
             RUN
             + """                late = yield self._begin_call("")
                 for slot, now in zip(watched.values(), map(Watched, late[1:]), strict=False):
-                    slot.mark, slot._known_content_mark = now.mark, now.content_mark
+                    slot.mark, slot.known_content_mark = now.mark, now.content_mark
 """,
         ),
     ),

@@ -14,7 +14,6 @@ from typing import Any, Generic, NamedTuple
 
 from session_store._core.commits import read_answer
 from session_store._core.contents import Watched
-from session_store._core.numbers import to_milliseconds
 from session_store._core.operations import Operation, Operations, commit_args
 from session_store._core.outcomes import BEGAN, COMMITTED, FENCED, LOST, STALE, outcome_of
 from session_store._core.queue import Place, Waiter
@@ -70,6 +69,11 @@ Step = Send | Run | Wait
 Steps = Generator[Step, Any, None]
 
 
+def _is_same(watched: dict[bytes, Watched], now: list[Any]) -> bool:
+    """Whether the slots hold what they held, as far as the reply that says that the attempt is lost can tell."""
+    return now[0] == BEGAN and all(map(Watched.holds_the_same, watched.values(), map(Watched, now[1:])))
+
+
 class Attempts(Generic[V]):
     """The attempts of one call, until one commits. `committed` then tells which."""
 
@@ -78,8 +82,7 @@ class Attempts(Generic[V]):
         settings: Settings[V],
         make: Operations[V],
         *,
-        slots: Sequence[str],
-        keys: Sequence[bytes],
+        keys: tuple[bytes, ...],
         most_attempts: int,
         make_waiter: Callable[[], Waiter],
         clock: Callable[[], float] = time.monotonic,
@@ -88,9 +91,7 @@ class Attempts(Generic[V]):
         self._settings = settings
         self._policy = settings.cas_policy
         self._make = make
-        self._first_slot = slots[0]
-        self._keys = tuple(keys)
-        self._locks = tuple(b"~lock:" + slot.encode() for slot in slots)
+        self._keys = keys
         self._most_attempts = most_attempts
         self._make_waiter = make_waiter
         self._clock = clock
@@ -100,7 +101,7 @@ class Attempts(Generic[V]):
         self._ticket: Ticket | None = None
         self._attempt = 0
         self._is_locking = self._policy.lock_timeout > 0 and len(keys) <= _MOST_LOCKS
-        self._takes_lock = self._queues.is_slow
+        self._takes_lock = False
         self._may_hold = False  # locks on the server
         self._at_stake = False  # a commit was sent, and may have been applied or may still be
         self.committed = 0
@@ -143,12 +144,11 @@ class Attempts(Generic[V]):
     def _queue_up(self) -> Steps:
         """Waits until the calls of this process that came first are done."""
         for key in sorted(self._keys):  # so that two who want the same slots do not wait for each other
-            waiter = self._make_waiter()
-            place = self._queues.enter(key, waiter)
+            place = self._queues.enter(key, self._make_waiter)
             self._places.append(place)
             while not self._queues.may_go(place):
                 self._takes_lock = True  # who has waited must not lose as well
-                yield Wait(self._queues.lease, waiter)
+                yield Wait(self._queues.lease, place.waiter)
 
     def _until_committed(self) -> Steps:
         self._takes_lock = self._takes_lock or self._queues.is_slow
@@ -207,15 +207,19 @@ class Attempts(Generic[V]):
         """What the scripts are told of locks."""
         if not self._is_locking:
             return _LEAVE
-        self._may_hold = self._may_hold or takes
-        return to_milliseconds(self._queues.lease, "lock_ttl") if takes else _LOOK
+        if not takes:
+            return _LOOK
+        self._may_hold = True
+        return self._queues.lease_ms
 
     def _begin_call(self, wanted: str) -> Send:
         args = (*self._token, MOST_BYTES, self._lock_ttl(takes=self._takes_lock), wanted)
         return Send(BEGIN, (self._make.index, *self._keys), args)
 
-    def _commit_call(self, attempt: int, watched: dict[bytes, Watched], operations: Sequence[Operation]) -> Send:
-        keys, rest = commit_args(watched, operations)
+    def _commit_call(
+        self, attempt: int, watched: dict[bytes, Watched], operations: Sequence[Operation], *, by_content: bool = False
+    ) -> Send:
+        keys, rest = commit_args(watched, operations, by_content=by_content)
         lock_ttl = self._lock_ttl(takes=0 < attempt < self._most_attempts)
         args = (*self._token, attempt, MOST_BYTES, lock_ttl, *rest)
         return Send(COMMIT, (self._make.index, *keys), args, self._token if operations or not attempt else None)
@@ -228,6 +232,8 @@ class Attempts(Generic[V]):
         self._at_stake = was_at_stake or bool(operations)
         try:
             reply = yield self._commit_call(self._attempt, watched, operations)
+            if outcome_of(reply) == LOST and _is_same(watched, reply[1]):  # kept in another order, perhaps
+                reply = yield self._commit_call(self._attempt, watched, operations, by_content=True)
         except BaseException:
             self._log_unknown(operations)
             raise
@@ -272,7 +278,7 @@ class Attempts(Generic[V]):
             self._log("session-store: cas-commit-unknown", attempt=self._attempt)
 
     def _log(self, event: str, **count: int) -> None:
-        self._settings.audit.cas_event(event, self._make.namespace, self._first_slot, **count)
+        self._settings.audit.cas_event(event, self._make.namespace, self._slots()[0], **count)
 
     def _begin_anew(self) -> None:
         """Goes on as another writer, unless an earlier attempt may have committed under the old token."""
@@ -295,4 +301,8 @@ class Attempts(Generic[V]):
 
     def _release_call(self) -> Send:
         """Gives the locks on the server back, if that can be done now; else they run out."""
-        return Send(RELEASE, (self._make.index,), (*self._token, *self._locks))
+        locks = [b"~lock:" + slot.encode() for slot in self._slots()]
+        return Send(RELEASE, (self._make.index,), (*self._token, *locks))
+
+    def _slots(self) -> list[str]:
+        return [key.decode().removeprefix(self._make.base) for key in self._keys]

@@ -7,6 +7,7 @@ from types import EllipsisType
 from typing import Any, Generic, overload
 
 from session_store._core.arguments import kind_of
+from session_store._core.names import slot_key
 from session_store._core.numbers import Duration
 from session_store._core.operations import Operation, Operations
 from session_store._core.outcomes import FENCED, outcome_of
@@ -25,9 +26,6 @@ class Ended:
     def _check_open(self) -> None:
         if self._ended:
             raise RuntimeError("snap and ops end with the closure that they were given to")
-
-    def _end(self) -> None:
-        self._ended = True
 
 
 class CasOps(Ended, Generic[V]):
@@ -86,7 +84,7 @@ class CasOps(Ended, Generic[V]):
 def end(*given: Ended) -> None:
     """Ends what a closure was given."""
     for each in given:
-        each._end()  # noqa: SLF001  # closures see no method for it
+        each._ended = True  # noqa: SLF001  # closures see no method for it
 
 
 def recorded(ops: CasOps[Any]) -> list[Operation]:
@@ -105,11 +103,11 @@ def read_answer(reply: Any, namespace: str, operations: Sequence[Operation]) -> 
     raise WrongTypeError(operation.key.decode(), operation.verb)
 
 
-def watched_slots(slot: str | Sequence[str]) -> tuple[str, ...]:
-    """The slots to watch, at least one."""
+def watched_keys(base: str, slot: str | Sequence[str]) -> tuple[bytes, ...]:
+    """The keys of the slots to watch, at least one."""
     if isinstance(slot, str):
-        return (slot,)
+        return (slot_key(base, slot),)
     if not isinstance(slot, (list, tuple)) or not slot:
         found = f"an empty {kind_of(slot)}" if isinstance(slot, (list, tuple)) else kind_of(slot)
         raise InvalidNameError("slot", slot, "must be a str, or a list or tuple of at least one", found)
-    return tuple(slot)
+    return tuple(dict.fromkeys([slot_key(base, name) for name in slot]))

@@ -18,10 +18,14 @@ _ANSWERS: dict[str, Callable[[dict[bytes, bytes], tuple[bytes, ...]], Any]] = {
 }
 
 
+def _in_order(content: Any) -> Any:
+    return content if isinstance(content, bytes) else sorted(zip(content[::2], content[1::2], strict=True))
+
+
 class Watched:
     """What one slot was: its kind, its marks, and what it held, unless that was too large to be sent along."""
 
-    __slots__ = ("_content", "_fields", "_kind", "_known_content_mark", "is_changed", "is_large", "mark")
+    __slots__ = ("_content", "_fields", "_kind", "is_changed", "is_large", "known_content_mark", "mark")
 
     def __init__(self, reply: list[Any]) -> None:
         """`reply`: a slot as lua/view.lua describes it."""
@@ -29,17 +33,22 @@ class Watched:
         self.mark: bytes = reply[1]
         self._content = reply[2] if len(reply) > 2 else None
         self._fields: dict[bytes, bytes] | None = None
-        self._known_content_mark: bytes | None = reply[3] if len(reply) > 3 else None
+        self.known_content_mark: bytes = reply[3] if len(reply) > 3 else b""
         self.is_large = self._content is None and self._kind in ("string", "hash")
         self.is_changed = False  # a read of it has found something else
 
     @property
     def content_mark(self) -> bytes:
         """The mark of what it held, worked out here where that is known; b"" where it is not."""
-        if self._known_content_mark is None:
-            is_known = self._content is not None or self._kind == "none"
-            self._known_content_mark = content_mark(self._kind, self._content) if is_known else b""
-        return self._known_content_mark
+        if not self.known_content_mark and self._content is not None:
+            self.known_content_mark = content_mark(self._kind, self._content)
+        return self.known_content_mark
+
+    def holds_the_same(self, now: Watched) -> bool:
+        """Whether it holds what it held. Its fields may have come in another order. False where nobody can tell."""
+        if self._content is None or now._content is None:
+            return self.known_content_mark == now.content_mark != b""
+        return bool(self._kind == now._kind and _in_order(self._content) == _in_order(now._content))
 
     def noticed(self, reply: list[Any]) -> Any:
         """Takes note of what lua/read.lua found; what the read command answered."""

@@ -7,8 +7,8 @@ from contextvars import ContextVar
 from session_store.errors import NestedCasError
 
 
-class _Closure:
-    """A closure that runs, or has ended: the context of a task that it started may outlive it.
+class closure_of:  # noqa: N801  # used like a function; made by contextlib it would take twice the time
+    """The time in which a closure of this namespace runs, or has run: the context of a task that it started may outlive it.
 
     One that has ended lets go of its name, and of those around it that ended earlier: else each round of a heartbeat,
     which starts the next one in its closure, would keep all rounds before it alive.
@@ -16,15 +16,23 @@ class _Closure:
 
     __slots__ = ("outer", "place")
 
-    def __init__(self, place: tuple[int, str], outer: _Closure | None) -> None:
-        self.place: tuple[int, str] | None = place  # None once it has ended
-        self.outer = outer  # once this one has ended: the next one around it that ran then
+    def __init__(self, client: object, base: str) -> None:
+        self.place: tuple[int, str] | None = (id(client), base)  # None once it has ended
+        self.outer = _innermost.get()  # once this one has ended: the next one around it that ran then
+
+    def __enter__(self) -> None:
+        _innermost.set(self)
+
+    def __exit__(self, *_: object) -> None:
+        self.place, self.outer = None, _running(self.outer)
+        if _innermost.get() is self:  # else a coroutine is being closed by whoever let go of it
+            _innermost.set(self.outer)
 
 
-_innermost: ContextVar[_Closure | None] = ContextVar("session_store_closure", default=None)
+_innermost: ContextVar[closure_of | None] = ContextVar("session_store_closure", default=None)
 
 
-def _running(closure: _Closure | None) -> _Closure | None:
+def _running(closure: closure_of | None) -> closure_of | None:
     """The closure itself, or else the next one around it that has not ended."""
     while closure is not None and closure.place is None:
         closure = closure.outer
@@ -38,21 +46,3 @@ def refuse_nesting(client: object, base: str, namespace: str) -> None:
         if closure.place == (id(client), base):
             raise NestedCasError(namespace)
         closure = closure.outer
-
-
-class closure_of:  # noqa: N801  # used like a function; made by contextlib it would take twice the time
-    """The time in which a closure of this namespace runs."""
-
-    __slots__ = ("_closure",)
-
-    def __init__(self, client: object, base: str) -> None:
-        self._closure = _Closure((id(client), base), _innermost.get())
-
-    def __enter__(self) -> None:
-        _innermost.set(self._closure)
-
-    def __exit__(self, *_: object) -> None:
-        closure = self._closure
-        closure.place, closure.outer = None, _running(closure.outer)
-        if _innermost.get() is closure:  # else a coroutine is being closed by whoever let go of it
-            _innermost.set(closure.outer)

@@ -36,13 +36,16 @@ def single_call(index: bytes, token: Token, operation: Operation) -> Call:
 
 
 def commit_args(
-    watched: Mapping[bytes, Watched], operations: Sequence[Operation]
+    watched: Mapping[bytes, Watched], operations: Sequence[Operation], *, by_content: bool = False
 ) -> tuple[tuple[bytes, ...], tuple[object, ...]]:
-    """The slots of a call of `commit.lua`, and its arguments from the count of the watched ones on."""
+    """The slots of a call of `commit.lua`, and its arguments from the count of the watched ones on.
+
+    `by_content`: with all content marks, instead of those that are known already.
+    """
     numbers = {key: number for number, key in enumerate(watched, 2)}
     args: list[object] = [len(watched)]
     for slot in watched.values():
-        args += (slot.mark, slot.content_mark)
+        args += (slot.mark, slot.content_mark if by_content else slot.known_content_mark)
     for verb, key, ttl_ms, op_args in operations:
         args += (verb, numbers.setdefault(key, len(numbers) + 2), ttl_ms, len(op_args), *op_args)
     return tuple(numbers), tuple(args)

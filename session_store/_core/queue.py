@@ -7,6 +7,7 @@ and that nobody starves.
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 import time
@@ -32,9 +33,9 @@ class Place:
 
     __slots__ = ("is_over", "key", "since", "waiter")
 
-    def __init__(self, key: bytes, waiter: Waiter) -> None:
+    def __init__(self, key: bytes) -> None:
         self.key = key
-        self.waiter = waiter
+        self.waiter: Waiter | None = None  # of one who came when there was somebody
         self.since: float | None = None  # when it became the first; None while it waits
         self.is_over = False  # it was left, or lost to the next one
 
@@ -48,12 +49,24 @@ class Queues:
     gives twice `lock_ttl`.
     """
 
-    __slots__ = ("__weakref__", "_clock", "_lock", "_lock_ttl", "_queues", "closure_seconds")
+    __slots__ = (
+        "__weakref__",
+        "_clock",
+        "_lock",
+        "_lock_ttl",
+        "_queues",
+        "closure_seconds",
+        "is_slow",
+        "lease",
+        "lease_ms",
+    )
 
     def __init__(self, lock_ttl: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._lock_ttl = lock_ttl
         self._clock = clock
         self.closure_seconds: float | None = None
+        self.is_slow = True  # whether closures take so long that it is worth a lock not to run one in vain
+        self._lease(lock_ttl)
         self.clear()
         _all.add(self)
 
@@ -62,29 +75,27 @@ class Queues:
         self._queues: dict[bytes, OrderedDict[Place, None]] = {}
         self._lock = threading.Lock()  # held for a few steps, never while anybody waits
 
-    @property
-    def lease(self) -> float:
-        """Seconds that a call may be the first, and hold a lock on the server."""
-        taken = self._lock_ttl if self.closure_seconds is None else self.closure_seconds
-        return min(max(self._lock_ttl, 2 * taken), _LONGEST_LEASE)
-
-    @property
-    def is_slow(self) -> bool:
-        """Whether closures take so long that it is worth a lock not to run one in vain."""
-        return self.closure_seconds is None or self.closure_seconds > _SLOW
+    def _lease(self, seconds: float) -> None:
+        """Sets how long a call may be the first, and hold a lock on the server: the lease, in seconds, and in milliseconds."""
+        self.lease = self._lock_ttl if 2 * seconds < self._lock_ttl else min(2 * seconds, _LONGEST_LEASE)
+        self.lease_ms = math.ceil(self.lease * 1000)
 
     def learn(self, seconds: float) -> None:
         """Takes note of how long a closure took."""
         self.closure_seconds = max(seconds, _FORGETS * (self.closure_seconds or 0))
+        self.is_slow = self.closure_seconds > _SLOW
+        self._lease(self.closure_seconds)
 
-    def enter(self, key: bytes, waiter: Waiter) -> Place:
-        """The last place of a key's queue, which may be the first."""
-        place = Place(key, waiter)
+    def enter(self, key: bytes, make_waiter: Callable[[], Waiter]) -> Place:
+        """The last place of a key's queue, which may be the first; then nobody has to wait."""
+        place = Place(key)
         with self._lock:
             queue = self._queues.get(key)
             if queue is None:
                 queue = self._queues[key] = OrderedDict()
                 place.since = self._clock()
+            else:
+                place.waiter = make_waiter()
             queue[place] = None
         return place
 
@@ -112,7 +123,7 @@ class Queues:
             first = next(iter(queue))
             if first.since is not None:
                 return
-            if first.waiter.wake():
+            if first.waiter is not None and first.waiter.wake():
                 first.since = self._clock()
                 return
             first.is_over = True

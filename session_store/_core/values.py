@@ -6,10 +6,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Generic, TypeVar, cast
 
 from session_store._core.names import encode_field
-from session_store.codecs import Codec, Place, PlacedCodec, V
+from session_store.codecs import Codec, Place, PlacedCodec, TextCodec, V
 from session_store.errors import CodecError
 
 T = TypeVar("T")
+
+
+# What TextCodec does, without the call: what it raises is a ValueError, too, and is not passed on.
+_of_utf8: Callable[[bytes], Any] = bytes.decode
 
 
 class PlainIntegerError(ValueError):
@@ -19,10 +23,12 @@ class PlainIntegerError(ValueError):
 class Values(Generic[V]):
     """The values of one namespace, by a codec to which all places are alike."""
 
-    __slots__ = ("_codec",)
+    __slots__ = ("_codec", "_decode")
 
     def __init__(self, codec: Codec[V]) -> None:
         self._codec = codec
+        kind: type = type(codec)
+        self._decode = _of_utf8 if kind is TextCodec else codec.decode
 
     def encode(self, slot: str, value: V) -> bytes:
         """The bytes of a string slot's value."""
@@ -38,16 +44,16 @@ class Values(Generic[V]):
 
     def decode(self, slot: str, field: str | None, data: bytes) -> V:
         """The value of a string slot (`field` is None) or of one field."""
-        return self._codec.decode(data)
+        return self._decode(data)
 
     def decode_some(self, slot: str, names: Iterable[bytes], values: Sequence[bytes | None]) -> list[V | None]:
         """The values of some fields of a hash slot."""
-        decode = self._codec.decode
+        decode = self._decode
         return [None if value is None else decode(value) for value in values]
 
     def decode_all(self, slot: str, fields: Mapping[bytes, bytes]) -> dict[str, V]:
         """All fields of a hash slot, and their values."""
-        decode = self._codec.decode
+        decode = self._decode
         return {field.decode(): decode(value) for field, value in fields.items()}
 
 

@@ -94,7 +94,7 @@ def check_closure(fn: Callable[..., Any]) -> None:
 
 def check_result(result: object) -> None:
     """A function that returns something to await has not run."""
-    if inspect.isawaitable(result):
+    if result is not None and inspect.isawaitable(result):
         if inspect.iscoroutine(result):
             result.close()
         raise TypeError("fn returned an awaitable: give async functions to an AsyncSessionStore")

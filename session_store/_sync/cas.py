@@ -13,9 +13,8 @@ from redis.exceptions import RedisClusterException, RedisError, ResponseError
 from session_store._sync._flavour import Waiter, check_closure, check_result, sleep, to_the_end
 from session_store._sync.commands import Commands
 from session_store._sync.snapshot import CasSnapshot
-from session_store._core.attempts import Attempts, Refused, Run, Send, Step, Unanswered, Wait
-from session_store._core.commits import CasOps, end, recorded, watched_slots
-from session_store._core.names import slot_key
+from session_store._core.attempts import Attempts, Refused, Run, Send, Step, Unanswered
+from session_store._core.commits import CasOps, end, recorded, watched_keys
 from session_store._core.nesting import closure_of, refuse_nesting
 from session_store._core.numbers import check_count
 from session_store._core.operations import Operation, Operations
@@ -43,17 +42,13 @@ class Commit(Generic[R, V]):
     ) -> None:
         check_closure(fn)
         retries = settings.cas_policy.max_retries if max_retries is None else check_count(max_retries, "max_retries")
-        slots = watched_slots(slot)
-        self._keys = list(dict.fromkeys([slot_key(make.base, name) for name in slots]))
-        slots = tuple(dict.fromkeys(slots))
+        self._keys = watched_keys(make.base, slot)
         refuse_nesting(commands.client, make.base, make.namespace)
         self._commands = commands
         self._least = settings.min_replicas
         self._make = make
         self._fn = fn
-        self._attempts = Attempts(
-            settings, make, slots=slots, keys=self._keys, most_attempts=retries + 1, make_waiter=Waiter
-        )
+        self._attempts = Attempts(settings, make, keys=self._keys, most_attempts=retries + 1, make_waiter=Waiter)
         self._results: dict[int, R] = {}  # what the closure returned, by attempt
         self._replicas: object = None  # what WAIT said of the commit
         self._deadline = 0.0  # of a call that was struck
@@ -93,14 +88,13 @@ class Commit(Generic[R, V]):
             return self._send(step)
         if isinstance(step, Run):
             return self._call_closure(step)
-        (sleep(step.seconds) if step.waiter is None else step.waiter.wait(step.seconds))
-        return None
+        return sleep(step.seconds) if step.waiter is None else step.waiter.wait(step.seconds)
 
     def _finish(self, step: Step) -> Any:
         """Does a step of a call that was struck: only what settles it, and nothing for long."""
-        if isinstance(step, Wait):
+        if not isinstance(step, Send):
             return None
-        return to_the_end(partial(self._do, step), max(0.0, self._deadline - time.monotonic()))
+        return to_the_end(partial(self._send, step), max(0.0, self._deadline - time.monotonic()))
 
     def _send(self, step: Send) -> Any:
         script, keys, args, proof = step

@@ -32,39 +32,37 @@ local function replayed(fence, record)
   return sub(answer, 1, 1) == '!' and refusal(answer) or answer
 end
 
--- Takes out of the index what is over: records, locks, and names of slots; but not where a counter stood. At all of a
--- small index, at some of a large one: no call does much, and many do it all.
-local function sweep()
-  local fields, gone = nil, {}
-  if call('HLEN', INDEX) <= SWEPT then
-    fields = call('HGETALL', INDEX)
-  else
-    fields = call('HRANDFIELD', INDEX, SWEPT, 'WITHVALUES')
-  end
-  for at = 1, #fields, 2 do
-    local name, value = fields[at], fields[at + 1]
-    local over
-    if sub(name, 1, 1) ~= '~' then
-      over = not last_value(value) and -(tonumber(value) or -NOW) < NOW
-    elseif name == '~fence' then
-      over = tonumber(value) <= NOW_MS
-    elseif sub(name, 1, 6) == '~lock:' then
-      over = tonumber(sub(value, 1, find(value, ':', 1, true) - 1)) <= NOW_MS
-    elseif name ~= WRITER then
-      local made = tonumber(sub(value, 1, 8), 16)
-      over = NOW - made > RECORD_AGE
-      if made > NOW then   -- the clock was ahead, and has been set right: its age counts from now on
-        call('HSET', INDEX, name, string.format('%08x', NOW) .. sub(value, 9))
-      end
-    end
-    if over then gone[#gone + 1] = name end
-  end
-  if gone[1] then call('HDEL', INDEX, unpack(gone)) end
-end
-
--- What is recorded of a call. Who had no record, and one call in sixteen by chance, tidies up.
+-- What is recorded of a call. Who had no record, and one call in sixteen by chance, takes out of the index what is over:
+-- records, locks, and names of slots; but not where a counter stood. Of a small index all of it, of a large one some: no
+-- call does much, and many do it all.
 local function recorded(record, answer)
-  if not record or string.byte(CALL) % 16 == 0 then sweep() end
+  if not record or string.byte(CALL) % 16 == 0 then
+    local fields, gone
+    if call('HLEN', INDEX) <= SWEPT then
+      fields, gone = call('HGETALL', INDEX), {}
+    else
+      fields, gone = call('HRANDFIELD', INDEX, SWEPT, 'WITHVALUES'), {}
+    end
+    for at = 1, #fields, 2 do
+      local name, value = fields[at], fields[at + 1]
+      local over
+      if sub(name, 1, 1) ~= '~' then
+        over = not last_value(value) and -(tonumber(value) or -NOW) < NOW
+      elseif name == '~fence' then
+        over = tonumber(value) <= NOW_MS
+      elseif sub(name, 1, 6) == '~lock:' then
+        over = tonumber(sub(value, 1, find(value, ':', 1, true) - 1)) <= NOW_MS
+      elseif name ~= WRITER then
+        local made = tonumber(sub(value, 1, 8), 16)
+        over = NOW - made > RECORD_AGE
+        if made > NOW then   -- the clock was ahead, and has been set right: its age counts from now on
+          call('HSET', INDEX, name, string.format('%08x', NOW) .. sub(value, 9))
+        end
+      end
+      if over then gone[#gone + 1] = name end
+    end
+    if gone[1] then call('HDEL', INDEX, unpack(gone)) end
+  end
   return string.format('%08x', NOW) .. CALL .. ':' .. answer
 end
 

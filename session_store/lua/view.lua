@@ -6,32 +6,19 @@
 
 local MOST_FIELDS = 256
 
--- A hash's fields and values, nil when it is too large. One that Redis keeps packed is small, by the server's settings.
-local function small_hash(key, most_bytes)
-  local encoding = redis.pcall('OBJECT', 'ENCODING', key)
-  if encoding == 'listpack' or encoding == 'ziplist' then return call('HGETALL', key) end
-  if call('HLEN', key) > MOST_FIELDS then return nil end
-  local bytes = 0
-  for _, field in ipairs(call('HKEYS', key)) do
-    bytes = bytes + #field + call('HSTRLEN', key, field)
-    if bytes > most_bytes then return nil end
-  end
-  return call('HGETALL', key)
-end
-
--- A text of any reply, from which no other reply has the same.
-local function written(reply)
-  if type(reply) ~= 'table' then return #reply .. ':' .. reply end
-  local parts = {#reply .. '*'}
-  for number, part in ipairs(reply) do parts[number + 1] = written(part) end
-  return table.concat(parts)
-end
-
-local ORDERED = {list = {'LRANGE', 0, -1}, zset = {'ZRANGE', 0, -1, 'WITHSCORES'}, stream = {'XRANGE', '-', '+'}}
-
 -- The digest of what a key holds, in whatever order Redis keeps it. The client works out the same (`_core/marks.py`), so
 -- the order must not depend on the server's locale, as that of Lua's strings does: digests are put in order as numbers.
 local function content_mark(key)
+  -- A text of any reply, from which no other reply has the same.
+  local function written(reply)
+    if type(reply) ~= 'table' then return #reply .. ':' .. reply end
+    local parts = {#reply .. '*'}
+    for number, part in ipairs(reply) do parts[number + 1] = written(part) end
+    return table.concat(parts)
+  end
+
+  local ORDERED = {list = {'LRANGE', 0, -1}, zset = {'ZRANGE', 0, -1, 'WITHSCORES'}, stream = {'XRANGE', '-', '+'}}
+
   local kind = call('TYPE', key).ok
   if kind == 'none' then return '' end
   if kind == 'string' then return redis.sha1hex('string:' .. call('GET', key)) end
@@ -69,6 +56,19 @@ end
 
 -- A slot as it is now.
 local function seen(key, most_bytes, wants_content_mark)
+  -- A hash's fields and values, nil when it is too large. One that Redis keeps packed is small, by the server's settings.
+  local function small_hash(key, most_bytes)
+    local encoding = redis.pcall('OBJECT', 'ENCODING', key)
+    if encoding == 'listpack' or encoding == 'ziplist' then return call('HGETALL', key) end
+    if call('HLEN', key) > MOST_FIELDS then return nil end
+    local bytes = 0
+    for _, field in ipairs(call('HKEYS', key)) do
+      bytes = bytes + #field + call('HSTRLEN', key, field)
+      if bytes > most_bytes then return nil end
+    end
+    return call('HGETALL', key)
+  end
+
   local kind, content = call('TYPE', key).ok
   if kind == 'hash' then
     content = small_hash(key, most_bytes)

@@ -78,6 +78,7 @@ class InMemoryServer(FakeServer):
         super().__init__(version=(7,))
         self.ahead = 0.0  # seconds
         self.changes: Counter[bytes] = Counter()  # by key, how many commits are yet to lose
+        self.lost: dict[bytes, tuple[bytes, ...]] = {}  # by key, the attempt that was the latest to lose
         self.dbs = defaultdict(lambda: _Database(self))
 
     def clock(self, now: float) -> float:
@@ -86,12 +87,15 @@ class InMemoryServer(FakeServer):
 
     def given(self, script: bytes, keys: tuple[bytes, ...], args: tuple[bytes, ...]) -> tuple[bytes, ...]:
         """The arguments that a script is given: what it was sent, but for the marks of slots whose change is simulated."""
-        if script != COMMIT.source or not +self.changes:
+        if script != COMMIT.source or not (+self.changes or self.lost):
             return args
-        given = list(args)
+        given, attempt = list(args), args[:3]
         for number in range(int(args[5])):  # of the watched slots
-            if self.changes[keys[1 + number]] > 0:
-                self.changes[keys[1 + number]] -= 1
+            key = keys[1 + number]
+            if self.changes[key] > 0 and self.lost.get(key) != attempt:
+                self.changes[key] -= 1
+                self.lost[key] = attempt
+            if self.lost.get(key) == attempt:  # also when it is sent again, to have contents compared
                 given[6 + 2 * number : 8 + 2 * number] = (b"changed", b"")
         return tuple(given)
 

@@ -217,7 +217,7 @@ ROUNDS = 50  # of a heartbeat; what is kept alive in each of them adds up
 
 def closures_held() -> int:
     gc.collect()
-    return sum(type(each) is nesting._Closure for each in gc.get_objects())
+    return sum(type(each) is nesting.closure_of for each in gc.get_objects())
 
 
 def reachable(thing: object) -> list[object]:

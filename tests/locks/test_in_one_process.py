@@ -228,7 +228,7 @@ def test_forked_process_waits_for_nobody_of_its_parent(make: Callable[..., Sessi
         if child == 0:
             try:
                 make().namespace("v").with_cas("n", increment)
-                place = store._settings.queues.enter(store.namespace("u").key("n").encode(), object())
+                place = store._settings.queues.enter(store.namespace("u").key("n").encode(), object)
                 os._exit(0 if place.since is not None else 1)
             finally:
                 os._exit(2)

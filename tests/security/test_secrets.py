@@ -172,11 +172,11 @@ def test_reprs_show_nothing(witness: Witness) -> None:
         witness.show(ns.namespace, ns.namespace._make, settings, settings.audit, settings.keyspace, settings.cas_policy)
     witness.show(witness.face.store(witness.prefix), CasPolicy())
     make, settings = ns.namespace._make, ns.namespace._settings
-    watched, waiter = Watched([b"string", b"mark", VALUE.encode()]), Mock()
+    watched = Watched([b"string", b"mark", VALUE.encode()])
     watched.content_mark  # noqa: B018  # which is kept
     key = ns.key(SLOT).encode()
-    place = settings.queues.enter(key, waiter)
-    given = {"slots": (SLOT,), "keys": (key,), "most_attempts": 1, "make_waiter": Mock}
+    place = settings.queues.enter(key, Mock)
+    given = {"keys": (key,), "most_attempts": 1, "make_waiter": Mock}
     steps = Attempts(settings, make, **given)
     witness.show(watched, place, settings.queues, steps, Ticket(make.index), Run({key: watched}, 1))
     witness.show(Send(COMMIT, (make.index, key), (VALUE, NUMBER, FIELD)), make.set(SLOT, VALUE, None))

@@ -101,12 +101,39 @@ def test_a_commit_names_each_slot_once_and_the_watched_ones_first() -> None:
         Operation("delete", b"b", 6, ()),
         Operation("set", b"c", -7, ("nx", b"v")),
     ]
-    keys, args = commit_args(watched, operations)
-    assert keys == (b"a", b"b", b"c")
-    assert args == (
-        *(2, b"m", content_mark("string", b"text"), b"m", b""),
-        *("hset", 4, 5, 2, b"f", b"1"),
-        *("delete", 3, 6, 0),
-        *("set", 4, -7, 2, "nx", b"v"),
-    )
+    for by_content, mark in ((False, b""), (True, content_mark("string", b"text"))):
+        keys, args = commit_args(watched, operations, by_content=by_content)
+        assert keys == (b"a", b"b", b"c")
+        assert args == (
+            *(2, b"m", mark, b"m", b""),
+            *("hset", 4, 5, 2, b"f", b"1"),
+            *("delete", 3, 6, 0),
+            *("set", 4, -7, 2, "nx", b"v"),
+        )
     assert commit_args({}, []) == ((), (0,))
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "same"),
+    [
+        (STRING, STRING, True),
+        (STRING, [b"string", b"m", b"tex"], False),
+        (HASH, [b"hash", b"other", [*FIELDS[2:], *FIELDS[:2]]], True),
+        (HASH, [b"hash", b"other", [*FIELDS[:-1], b"x"]], False),
+        (HASH, [b"none", b""], False),
+        ([b"none", b""], HASH, False),
+        (STRING, [b"list", b"m"], False),
+        ([b"list", b"m"], [b"list", b"n"], False),
+        (LARGE, LARGE, False),
+        ([*LARGE[:2], None, b"c"], [*LARGE[:2], None, b"c"], True),
+        ([*LARGE[:2], None, b"c"], [*LARGE[:2], None, b"d"], False),
+        (
+            [*LARGE[:2], None, content_mark("hash", FIELDS)],
+            HASH,
+            True,
+        ),  # it has become smaller, with other fields in it
+    ],
+)
+def test_what_holds_the_same(before: Any, now: Any, same: bool) -> None:
+    """In any order of fields; where contents were not sent along, their marks decide, and without these nobody can tell."""
+    assert Watched(before).holds_the_same(Watched(now)) is same

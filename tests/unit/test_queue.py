@@ -45,20 +45,20 @@ def queues(clock: Clock) -> Queues:
 def test_first_come_first_served(queues: Queues) -> None:
     """The first waits for nobody; each of the others is woken once, when the one before it leaves."""
     waiters = [Noted() for _ in range(4)]
-    places = [queues.enter(b"k", waiter) for waiter in waiters]
+    places = [queues.enter(b"k", lambda waiter=waiter: waiter) for waiter in waiters]
     for number, place in enumerate(places):
         assert [queues.may_go(each) for each in places[number:]] == [True, *[False] * (3 - number)]
         assert [waiter.woken for waiter in waiters] == [0] + [1] * number + [0] * (3 - number)
         queues.leave(place)
-    assert queues.may_go(queues.enter(b"k", Noted()))
+    assert queues.may_go(queues.enter(b"k", Noted))
 
 
 def test_other_keys_have_other_queues(queues: Queues) -> None:
-    assert all(queues.may_go(queues.enter(key, Noted())) for key in (b"a", b"b", b"c"))
+    assert all(queues.may_go(queues.enter(key, Noted)) for key in (b"a", b"b", b"c"))
 
 
 def test_who_leaves_while_it_waits_is_not_waited_for(queues: Queues) -> None:
-    first, second, third = (queues.enter(b"k", Noted()) for _ in range(3))
+    first, second, third = (queues.enter(b"k", Noted) for _ in range(3))
     queues.leave(second)
     assert not queues.may_go(third)
     queues.leave(first)
@@ -67,7 +67,7 @@ def test_who_leaves_while_it_waits_is_not_waited_for(queues: Queues) -> None:
 
 def test_the_first_loses_its_place_after_a_lease(queues: Queues, clock: Clock) -> None:
     """To the next one only, whose own lease begins then; to leave late changes nothing."""
-    first, second, third = (queues.enter(b"k", Noted()) for _ in range(3))
+    first, second, third = (queues.enter(b"k", Noted) for _ in range(3))
     clock.now += LEASE - 0.01
     assert not queues.may_go(second)
     clock.now += 0.01
@@ -82,7 +82,7 @@ def test_the_first_loses_its_place_after_a_lease(queues: Queues, clock: Clock) -
 def test_whoever_notices_it_lets_the_next_one_go(queues: Queues, clock: Clock) -> None:
     """Also one that stands further behind: it goes on waiting."""
     waiters = [Noted() for _ in range(3)]
-    _, second, third = (queues.enter(b"k", waiter) for waiter in waiters)
+    _, second, third = (queues.enter(b"k", lambda waiter=waiter: waiter) for waiter in waiters)
     clock.now += LEASE
     assert not queues.may_go(third)
     assert waiters[1].woken == 1
@@ -91,7 +91,7 @@ def test_whoever_notices_it_lets_the_next_one_go(queues: Queues, clock: Clock) -
 
 def test_one_who_lost_its_place_while_it_waited_goes_on(queues: Queues, clock: Clock) -> None:
     """Its loop was blocked for so long that others went before it: it is not in the queue any more, and needs not be."""
-    first, second, third = (queues.enter(b"k", Noted()) for _ in range(3))
+    first, second, third = (queues.enter(b"k", Noted) for _ in range(3))
     queues.leave(first)
     clock.now += LEASE
     assert queues.may_go(third)
@@ -102,16 +102,16 @@ def test_one_who_lost_its_place_while_it_waited_goes_on(queues: Queues, clock: C
 
 def test_who_cannot_be_woken_is_passed_over(queues: Queues) -> None:
     """Its loop is closed."""
-    first = queues.enter(b"k", Noted())
-    gone = [queues.enter(b"k", Noted(gone=True)) for _ in range(2)]
-    last = queues.enter(b"k", Noted())
+    first = queues.enter(b"k", Noted)
+    gone = [queues.enter(b"k", lambda: Noted(gone=True)) for _ in range(2)]
+    last = queues.enter(b"k", Noted)
     queues.leave(first)
     assert queues.may_go(last)
     assert all(place.is_over for place in gone)
 
 
 def test_nothing_is_kept_of_a_queue_that_is_empty(queues: Queues) -> None:
-    first, gone = queues.enter(b"k", Noted()), queues.enter(b"k", Noted(gone=True))
+    first, gone = queues.enter(b"k", Noted), queues.enter(b"k", lambda: Noted(gone=True))
     queues.leave(first)
     queues.leave(gone)
     queues.leave(first)
@@ -138,7 +138,7 @@ def test_whatever_happens_everybody_may_go_in_the_end(queues: Queues, clock: Clo
     for _ in range(300):
         clock.now += draw.choice((0, 0, 0.3, 1.5))
         if draw.random() < 0.5 or not places:
-            places.append(queues.enter(b"k", Noted(gone=draw.random() < 0.1)))
+            places.append(queues.enter(b"k", lambda: Noted(gone=draw.random() < 0.1)))
         else:
             place = draw.choice(places)
             queues.may_go(place)
