@@ -116,22 +116,20 @@ def test_a_commit_names_each_slot_once_and_the_watched_ones_first() -> None:
 @pytest.mark.parametrize(
     ("before", "now", "same"),
     [
-        (STRING, STRING, True),
-        (STRING, [b"string", b"m", b"tex"], False),
+        (NONE, NONE, True),
+        (LIST, LIST, True),
+        (STRING, [b"string", b"other", b"text"], True),
+        (STRING, [b"string", b"other", b"tex"], False),
         (HASH, [b"hash", b"other", [*FIELDS[2:], *FIELDS[:2]]], True),
         (HASH, [b"hash", b"other", [*FIELDS[:-1], b"x"]], False),
-        (HASH, [b"none", b""], False),
-        ([b"none", b""], HASH, False),
-        (STRING, [b"list", b"m"], False),
-        ([b"list", b"m"], [b"list", b"n"], False),
-        (LARGE, LARGE, False),
-        ([*LARGE[:2], None, b"c"], [*LARGE[:2], None, b"c"], True),
-        ([*LARGE[:2], None, b"c"], [*LARGE[:2], None, b"d"], False),
-        (
-            [*LARGE[:2], None, content_mark("hash", FIELDS)],
-            HASH,
-            True,
-        ),  # it has become smaller, with other fields in it
+        (HASH, NONE, False),
+        (NONE, HASH, False),
+        (STRING, [b"list", b"other"], False),
+        (LIST, [b"list", b"other"], False),
+        (LARGE, [b"hash", b"other"], False),
+        (LARGE_WITH_MARK, [b"string", b"other", None, b"c"], True),
+        (LARGE_WITH_MARK, [b"string", b"other", None, b"d"], False),
+        ([b"hash", b"other", None, content_mark("hash", FIELDS)], HASH, True),  # other settings: it is small now
     ],
 )
 def test_what_holds_the_same(before: Any, now: Any, same: bool) -> None:
