@@ -26,15 +26,18 @@ _LOOKS_ONCE = CasPolicy(max_retries=10, backoff_base=0, backoff_cap=0, lock_ttl=
 class _Queues(Queues):
     """Those of a store whose closures take the same time whenever they are run."""
 
-    lease = 0.001
-    is_slow = True
+    slow = True
+
+    def __init__(self, lock_ttl: float) -> None:
+        super().__init__(lock_ttl)
+        self.lease, self.lease_ms, self.is_slow = 0.001, 1, self.slow
 
     def learn(self, seconds: float) -> None:
         pass
 
 
 class _QuickQueues(_Queues):
-    is_slow = False
+    slow = False
 
 
 def handle_of(queues: type[Queues], retries: bool = True) -> Callable[[Any], Any]:
