@@ -79,6 +79,29 @@ class TextCodec:
         return "TextCodec()"
 
 
+class BytesCodec:
+    r"""Bytes as they are; no other type.
+
+    >>> BytesCodec().encode(b"\x00\xff")
+    b'\x00\xff'
+    """
+
+    __slots__ = ()
+
+    def encode(self, value: bytes, /) -> bytes:
+        """The value itself. O(1)."""
+        if not isinstance(value, bytes):
+            raise TypeError(f"value must be bytes, got {kind_of(value)}")
+        return value
+
+    def decode(self, data: bytes, /) -> bytes:
+        """The value itself. O(1)."""
+        return data
+
+    def __repr__(self) -> str:
+        return "BytesCodec()"
+
+
 _MOST_STEPS = 100  # into a value that is refused
 _KINDS: dict[type, str] = {float: "a float that is not finite", str: "a str with lone surrogates"}
 

@@ -45,13 +45,14 @@ class Change(NamedTuple):
 BEGIN = "lua/begin.lua"
 COMMIT = "lua/commit.lua"
 SINGLE = "lua/single.lua"
-TOKENS = "lua/tokens.lua"
+ONCE = "lua/once.lua"
+VERBS = "lua/verbs.lua"
 VIEW = "lua/view.lua"
 ATTEMPTS = "_core/attempts.py"
-NAMESPACE = "_async/namespace.py"
+PYTHON_ONCE = "_async/once.py"
 COMPARES = "  is_lost = is_lost or not is_as_before(key, mark(key), ARGV[at], ARGV[at + 1])\n"
 ADDS = "    answer = call_in_chunks('HSET', key, ARGV, first, last)\n"
-RUNS = """                    reply = await self._commands.run(scripts.SINGLE, keys, args)
+RUNS = """                reply = await commands.run(*call)
 """
 VIEWS = """            watched = dict(zip(self._keys, map(Watched, began[1:]), strict=True))
 """
@@ -74,8 +75,8 @@ DEFECTS: dict[str, tuple[Change, ...]] = {
         Change(COMMIT, "if is_lost then\n  for _, lock", "local function lost()\n  for _, lock"),
         Change(
             COMMIT,
-            "RECORD_AGE * 1000)\nreturn ATTEMPT\n",
-            "RECORD_AGE * 1000)\nif is_lost then return lost() end\nreturn ATTEMPT\n",
+            "return leave(ATTEMPT, changed, longest)\n",
+            "leave(ATTEMPT, changed, longest)\nif is_lost then return lost() end\nreturn ATTEMPT\n",
         ),
     ),
     "mark taken after the content was read": (
@@ -108,7 +109,7 @@ DEFECTS: dict[str, tuple[Change, ...]] = {
         Change("_core/marks.py", 'b"%d:%b%b" % (len(field), field, value)', 'b"%b%b" % (field, value)'),
     ),
     "lock not given back by the commit": (
-        Change(COMMIT, "give_back(lock_names, locks)\nindex_lives_for(longest", "index_lives_for(longest"),
+        Change(COMMIT, "give_back(lock_names, locks)\nreturn leave", "return leave"),
     ),
     "lock of another not waited for when an attempt begins": (
         Change(BEGIN, "  if holder then return {'locked', holder} end\n", ""),
@@ -120,53 +121,44 @@ DEFECTS: dict[str, tuple[Change, ...]] = {
         Change("lua/locks.lua", "if lock and sub(lock, find(lock, ':', 1, true) + 1) == OWNER then", "if lock then"),
     ),
     "lock not given back by a call that ends without a commit": (
-        Change(ATTEMPTS, "                if self._may_hold:\n", "                if False:\n"),
+        Change(ATTEMPTS, "                if self._may_hold and", "                if False and"),
     ),
-    "token of a commit not recorded": (Change(COMMIT, "{WRITER, recorded", "{WRITER .. 'x', recorded"),),
-    "token of a single call not recorded": (
-        Change(SINGLE, "WRITER, record, SLOT, after)", "WRITER .. 'x', record, SLOT, after)"),
-        Change(
-            SINGLE,
-            "  call('HSET', INDEX, WRITER, record)\n  if after",
-            "  call('HSET', INDEX, WRITER .. 'x', record)\n  if after",
-        ),
-    ),
+    "token not recorded": (Change(ONCE, "{WRITER, recorded", "{WRITER .. 'x', recorded"),),
     "token not checked": (
-        Change(TOKENS, "return sub(answer, 1, 1) == '!' and refusal(answer) or answer", "return nil"),
+        Change(ONCE, "return sub(answer, 1, 1) == '!' and refusal(answer) or answer, found", "return nil, found"),
     ),
     "stale token not refused": (
         Change(
-            TOKENS,
-            "if sub(record, 9, ends - 1) ~= CALL then return {'stale'} end",
-            "if sub(record, 9, ends - 1) ~= CALL then return nil end",
+            ONCE,
+            "if sub(record, 9, ends - 1) ~= CALL then return {'stale'}, found end",
+            "if sub(record, 9, ends - 1) ~= CALL then return nil, found end",
         ),
     ),
-    "tokens forgotten too early": (Change(TOKENS, "over = NOW - made > RECORD_AGE", "over = NOW - made >= 0"),),
-    "tokens never forgotten": (Change(TOKENS, "over = NOW - made > RECORD_AGE", "over = false"),),
+    "tokens forgotten too early": (Change(ONCE, "over = NOW - made > RECORD_AGE", "over = NOW - made >= 0"),),
+    "tokens never forgotten": (Change(ONCE, "over = NOW - made > RECORD_AGE", "over = false"),),
     "index written outside the script": (
-        Change(COMMIT, "    fields[#fields + 1] = slot\n    fields[#fields + 1] = after\n", ""),
-        Change(SINGLE, "WRITER, record, SLOT, after)", "WRITER, record)"),
+        Change(ONCE, "      fields[#fields + 1], fields[#fields + 2] = slot_of(number), after\n", ""),
         Change(
-            NAMESPACE,
+            PYTHON_ONCE,
             RUNS,
             RUNS
-            + """                    slot = operation.key[len(self._make.base.encode()) :]
-                    await self._commands.client.execute_command("HSETNX", self._make.index, slot, b"-9999999999")
+            + """                slot = keys[0][len(operations.base.encode()) :]
+                await commands.client.execute_command("HSETNX", operations.index, slot, b"-9999999999")
 """,
         ),
     ),
     "TTL set outside the script": (
-        Change(TOKENS, f"{ADDS}    call('PEXPIRE', key, ttl)\n", ADDS),
+        Change(VERBS, f"{ADDS}    call('PEXPIRE', key, ttl)\n", ADDS),
         Change(
-            NAMESPACE,
+            PYTHON_ONCE,
             RUNS,
             RUNS
-            + """                    await self._commands.client.execute_command("PEXPIRE", operation.key, operation.ttl_ms)
+            + """                await commands.client.execute_command("PEXPIRE", keys[0], args[1])
 """,
         ),
     ),
     "fence not checked by writes": (
-        Change(TOKENS, "if fence and NOW_MS < tonumber(fence) then return {'fenced'} end\n", ""),
+        Change(ONCE, "if fence and NOW_MS < tonumber(fence) then return {'fenced'}, found end\n", ""),
     ),
     "fence not checked when an attempt begins": (
         Change(BEGIN, "if fence and now_ms() < tonumber(fence) then return {'fenced'} end\n", ""),
@@ -174,8 +166,8 @@ DEFECTS: dict[str, tuple[Change, ...]] = {
     "fence not checked by a closure that only reads": (
         Change(
             COMMIT,
-            "local reply = replayed(fence, record)\n",
-            "local reply = (ARGV[FIRST_OPERATION] or ATTEMPT == '0') and replayed(fence, record)\n",
+            "local reply, locks = enter(lock_names)\n",
+            "local reply, locks = enter(lock_names)\nreply = (ARGV[FIRST_OPERATION] or ATTEMPT == '0') and reply\n",
         ),
     ),
     "retry after an unknown outcome without settling": (
@@ -188,15 +180,15 @@ DEFECTS: dict[str, tuple[Change, ...]] = {
     "unknown outcome not settled at the end": (
         Change(
             ATTEMPTS,
-            "            if not self._at_stake:\n                raise\n",
+            "            if not self._at_stake or isinstance(error, GeneratorExit):\n                raise\n",
             "            if error:\n                raise\n",
         ),
     ),
     "what was not done when it was settled can be done later": (
         Change(
             COMMIT,
-            "local reply = replayed(fence, record)\n",
-            "local reply = replayed(fence, record)\nif ATTEMPT == '0' and not reply then return ATTEMPT end\n",
+            "local reply, locks = enter(lock_names)\n",
+            "local reply, locks = enter(lock_names)\nif ATTEMPT == '0' and not reply then return ATTEMPT end\n",
         ),
     ),
     "the index forgets where a counter stood": (

@@ -106,10 +106,10 @@ async def close(connection: Any) -> None:
         await connection.disconnect(nowait=True)
 
 
-def check_closure(fn: Callable[..., Any]) -> None:
+def check_closure(fn: Callable[..., Any], form: str = "fn(snap, ops)") -> None:
     """A closure of this flavour is a coroutine function."""
     if not (callable(fn) and (inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(type(fn).__call__))):
-        raise TypeError(f"fn must be an async function, async def fn(snap, ops), got {_closure_kind(fn)}")
+        raise TypeError(f"fn must be an async function, async def {form}, got {_closure_kind(fn)}")
 
 
 def _closure_kind(fn: object) -> str:

@@ -1,7 +1,4 @@
-"""The pipelining lane: calls of concurrent tasks travel together. While one batch is on its way, the next gathers.
-
-It has no sync counterpart.
-"""
+"""The pipelining lane: calls of concurrent tasks travel together (async only). While one travels, the next gather."""
 
 from __future__ import annotations
 

@@ -6,18 +6,15 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import EllipsisType
 from typing import TypeVar, overload
 
-from redis.exceptions import ResponseError
-
 from session_store._async import cas
+from session_store._async._flavour import check_closure, check_result
+from session_store._async.once import once
 from session_store._async.snapshot import AsyncCasSnapshot
 from session_store._async.whole import AsyncWhole
 from session_store._core import scripts
-from session_store._core.commits import CasOps, read_answer
+from session_store._core.commits import CasOps, end, read_answer, recorded
 from session_store._core.numbers import Duration
-from session_store._core.operations import Operation, single_call
-from session_store._core.outcomes import STALE, outcome_of
-from session_store._core.replication import check_replicas
-from session_store._core.tokens import Ticket
+from session_store._core.operations import Operation, commit_args
 from session_store.codecs import V
 
 R = TypeVar("R")
@@ -58,31 +55,10 @@ class AsyncNamespace(AsyncWhole[V]):
         return self._key(slot).decode()
 
     async def _apply(self, operation: Operation, min_replicas: int = 0) -> int:
-        replicas = None
-        while True:
-            ticket = Ticket(self._make.index)
-            keys, args = single_call(self._make.index, ticket.token, operation)
-            try:
-                if min_replicas:
-                    reply, replicas = await self._commands.run_replicated(
-                        scripts.SINGLE, keys, args, ticket.token, min_replicas
-                    )
-                else:
-                    reply = await self._commands.run(scripts.SINGLE, keys, args)
-            except ResponseError:
-                ticket.give_back()
-                raise
-            except BaseException:
-                ticket.abandon()
-                raise
-            if outcome_of(reply) != STALE:
-                break
-            ticket.abandon()
-        ticket.give_back()
-        answer = read_answer(reply, self.name, [operation])
-        if min_replicas:
-            check_replicas(replicas, operation.key, min_replicas)
-        return answer
+        verb, key, ttl_ms, args = operation
+        call = scripts.SINGLE, (key,), (verb, ttl_ms, *args)
+        reply = await once(self._commands, self._make, *call, min_replicas=min_replicas)
+        return read_answer(reply, self.name, [operation])
 
     async def ttl(self, slot: str) -> float | None:
         """Seconds that a slot has left; None when there is no such slot, inf when another program took its TTL away.
@@ -176,6 +152,29 @@ class AsyncNamespace(AsyncWhole[V]):
         `min_replicas`, 1 round trip, O(1).
         """
         return await self._apply(self._make.incr(slot, amount, ttl, keepttl=keepttl), self._settings.min_replicas)
+
+    async def batch(self, fn: Callable[[CasOps[V]], Awaitable[R]]) -> R:
+        """Write several slots in one step, without looking at any: what a function records, all of it or nothing.
+
+        `fn(ops)`: records writes in `ops`, as a closure of `with_cas` does, and runs once. What it returned is returned;
+        what it raises passes through, and nothing is written. Raises `WrongTypeError` for an operation on a slot of the
+        other type, after those before it, and `ReplicationError` when fewer than `min_replicas` have it. One script call,
+        1 round trip, O(what is written); none where nothing was recorded.
+        """
+        check_closure(fn, "fn(ops)")
+        ops = CasOps(self._make)
+        try:
+            result = await fn(ops)
+            check_result(result)
+        finally:
+            end(ops)
+        operations = recorded(ops)
+        if operations:
+            keys, args = commit_args({}, operations)
+            call = scripts.COMMIT, keys, (1, 0, -1, *args)
+            reply = await once(self._commands, self._make, *call, min_replicas=self._settings.min_replicas)
+            read_answer(reply, self.name, operations)
+        return result
 
     async def with_cas(
         self,

@@ -1,4 +1,4 @@
-"""The timeout of a batch of replies. It has no sync counterpart."""
+"""The timeout of a batch of replies (async only)."""
 
 from __future__ import annotations
 

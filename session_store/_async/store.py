@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable
+from itertools import zip_longest
 from typing import Any, Generic, overload
 
 from session_store._async._flavour import check_client, ready
 from session_store._async.commands import AsyncCommands, scan
-from session_store._async.lane import PipeliningCommands
+from session_store._async.directory import AsyncDirectory
+from session_store._async.lane import PipeliningCommands  # async only
 from session_store._async.namespace import AsyncNamespace
 from session_store._core.arguments import kind_of
 from session_store._core.audit import Audit
 from session_store._core.loading import load_call, loaded
 from session_store._core.names import INDEX, KeySpace, listed_keys, slot_key
 from session_store._core.numbers import Duration, to_milliseconds
+from session_store._core.operations import Call
+from session_store._core.outcomes import DONE
 from session_store._core.policy import CasPolicy
 from session_store._core.replies import checked
-from session_store._core.scripts import LOAD
+from session_store._core.scripts import LOAD, PURGE
 from session_store._core.settings import Settings
 from session_store.codecs import Codec, PlacedCodec, TextCodec, V
 
@@ -40,7 +44,7 @@ class AsyncSessionStore(Generic[V]):
       `fingerprint` makes it; None shows the name.
     - `min_replicas`: how many replicas must have a commit, an id or a fence before it is acknowledged; where they have
       not within a second (or half of the client's `socket_timeout`, if shorter), it is a `ReplicationError`.
-    - `pipelining`: whether the calls of concurrent tasks travel together (see docs/guarantees.md); pipelining pays with two.
+    - `pipelining`: whether the calls of concurrent tasks travel together (async only; see docs/guarantees.md).
 
     Making one does no I/O. Raises `InvalidNameError`, `TypeError` and `ValueError` for bad arguments.
 
@@ -63,7 +67,7 @@ class AsyncSessionStore(Generic[V]):
         hash_tags: bool | None = None,
         log_name: Callable[[str], str] | None = None,
         min_replicas: int = 0,
-        pipelining: bool = True,
+        pipelining: bool = True,  # async only
     ) -> None: ...
     @overload
     def __init__(
@@ -78,7 +82,7 @@ class AsyncSessionStore(Generic[V]):
         hash_tags: bool | None = None,
         log_name: Callable[[str], str] | None = None,
         min_replicas: int = 0,
-        pipelining: bool = True,
+        pipelining: bool = True,  # async only
     ) -> None: ...
     def __init__(
         self,
@@ -92,7 +96,7 @@ class AsyncSessionStore(Generic[V]):
         hash_tags: bool | None = None,
         log_name: Callable[[str], str] | None = None,
         min_replicas: int = 0,
-        pipelining: bool = True,
+        pipelining: bool = True,  # async only
     ) -> None:
         on_cluster = check_client(client)
         if hash_tags not in (None, False, True):
@@ -103,7 +107,9 @@ class AsyncSessionStore(Generic[V]):
                 "slot and index, have no hash tag that keeps them together"
             )
         keyspace = KeySpace(prefix, hash_tags=on_cluster if hash_tags is None else bool(hash_tags))
-        self._commands = PipeliningCommands(client) if pipelining else AsyncCommands(client)
+        self._commands = AsyncCommands(client)
+        if pipelining:  # async only
+            self._commands = PipeliningCommands(client)  # async only
         self._settings: Settings[V] = Settings(
             keyspace=keyspace,
             default_ttl_ms=to_milliseconds(default_ttl, "default_ttl"),
@@ -126,6 +132,13 @@ class AsyncSessionStore(Generic[V]):
         default_ttl_ms = None if default_ttl is None else to_milliseconds(default_ttl, "default_ttl")
         return AsyncNamespace(self._commands, self._settings, name, default_ttl_ms)
 
+    def directory(self, name: str) -> AsyncDirectory:
+        """Which namespaces belong to a value, under a name such as "user". No I/O; see `AsyncDirectory`.
+
+        `name`: 1 to 64 ASCII letters, digits, dashes and underscores.
+        """
+        return AsyncDirectory(self._commands, self._settings, name)
+
     async def load_many(self, namespaces: Iterable[str], slot: str) -> dict[str, V | dict[str, V]]:
         """Read the same slot of many namespaces, to show a list of sessions, say; each as it is at one moment.
 
@@ -141,6 +154,40 @@ class AsyncSessionStore(Generic[V]):
         replies = await self._commands.run_each(LOAD, calls)
         found = (loaded(*each) for each in zip(makes, ([key] for key in keys), replies, strict=True))
         return {make.namespace: each[slot] for make, each in zip(makes, found, strict=True) if each}
+
+    async def purge_many(self, namespaces: Iterable[str], *, fence: Duration | None = None) -> dict[str, int]:
+        """Delete all slots of many namespaces: the sessions of a user, say. How many slots lived, by name.
+
+        `namespaces`: their names. `fence`: as `purge` has it. HKEYS of each index, then one script call for each, in two
+        pipelines for each 500 namespaces: 2 round trips, on a cluster to each primary; O(slots), no scan. Each namespace
+        is purged in one step of its own; after an error some may have been, and it may be called again. A namespace to
+        which a slot was added in between is purged by itself, and so are all where a fence has to reach `min_replicas`.
+        Logs `session-store: purge` for each.
+        """
+        if isinstance(namespaces, (str, bytes)):
+            raise TypeError("namespaces must be an iterable of names, not one string")
+        fence_ms = 0 if fence is None else to_milliseconds(fence, "fence")
+        handles = [self.namespace(name) for name in dict.fromkeys(namespaces)]
+        counts: dict[str, int] = {}
+        for first in range(0, len(handles), _BATCH):
+            batch = handles[first : first + _BATCH]
+            replies = [] if fence_ms and self._settings.min_replicas else await self._purged(batch, fence_ms)
+            for handle, reply in zip_longest(batch, replies):
+                if reply is not None and reply[0] == DONE:
+                    counts[handle.name] = reply[1]
+                    self._settings.audit.namespace_event("session-store: purge", handle.name, reply[1])
+                else:
+                    counts[handle.name] = await handle.purge(fence=fence)
+        return counts
+
+    async def _purged(self, handles: list[AsyncNamespace[V]], fence_ms: int) -> list[Any]:
+        makes = [self._settings.operations(handle.name) for handle in handles]
+        listed = checked(await self._commands.pipelined([("HKEYS", make.index) for make in makes]))
+        calls: list[Call] = [
+            ((make.index, *listed_keys(make.base, fields)), ("all", fence_ms))
+            for make, fields in zip(makes, listed, strict=True)
+        ]
+        return await self._commands.run_each(PURGE, calls)
 
     async def namespaces(self) -> AsyncIterator[str]:
         """Iterate over the names of the namespaces that have a live slot. For administration: it scans the database.

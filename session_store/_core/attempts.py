@@ -8,6 +8,7 @@ a commit still on its way from doing anything.
 from __future__ import annotations
 
 import random
+import sys
 import time
 from collections.abc import Callable, Generator, Sequence
 from typing import Any, Generic, NamedTuple
@@ -112,11 +113,8 @@ class Attempts(Generic[V]):
             if self._is_locking:
                 yield from self._queue_up()
             yield from self._until_committed()
-        except GeneratorExit:  # nobody will do another step
-            self._may_hold = False
-            raise
         except BaseException as error:  # cancelled, too
-            if not self._at_stake:
+            if not self._at_stake or isinstance(error, GeneratorExit):
                 raise
             yield from self._settle(error)
         finally:
@@ -126,7 +124,7 @@ class Attempts(Generic[V]):
                     self._ticket.abandon()
                 else:
                     self._ticket.give_back()
-                if self._may_hold:
+                if self._may_hold and sys.exc_info()[0] is not GeneratorExit:  # else nobody will do another step
                     yield self._release_call()
 
     @property

@@ -44,7 +44,9 @@ class _Rule(NamedTuple):
 
 
 _PREFIX = _Rule("prefix", "must be a str of ASCII letters, digits and dashes, not empty", re.compile(r"[^A-Za-z0-9-]"))
-_NAMESPACE = _Rule("namespace", f"{_NAME_RULE} or colons", re.compile(rf"[:{_FORBIDDEN}]"))
+_NAMESPACE = _Rule(
+    "namespace", f"{_NAME_RULE} or colons, nor a leading '~'", re.compile(rf"[:{_FORBIDDEN}]"), "~"
+)  # layers keep what is their own in namespaces with that
 _SLOT = _Rule("slot", f"{_NAME_RULE} or a leading '~'", re.compile(rf"[{_FORBIDDEN}]"), "~")
 _FIELD = _Rule("field", "must be a str without lone surrogates", re.compile(r"[\ud800-\udfff]"))
 
@@ -81,7 +83,7 @@ class KeySpace:
 
     def base(self, namespace: str) -> str:
         """What every key of a namespace begins with."""
-        if not _is_name(namespace, _NAMESPACE.forbidden):
+        if not _is_name(namespace, _NAMESPACE.forbidden) or namespace[0] == _NAMESPACE.leading:
             raise _NAMESPACE.refusal(namespace)
         return self.written(namespace)
 
@@ -102,7 +104,7 @@ class KeySpace:
             name = key[len(begin) : -len(end + INDEX)].decode()
         except UnicodeDecodeError:
             return None
-        return name if _is_name(name, _NAMESPACE.forbidden) else None
+        return name if _is_name(name, _NAMESPACE.forbidden) and name[0] != _NAMESPACE.leading else None
 
 
 INDEX = b"~index"

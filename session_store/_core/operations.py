@@ -9,7 +9,6 @@ from typing import Generic, NamedTuple
 from session_store._core.contents import Watched
 from session_store._core.names import INDEX, KeySpace, encode_field, slot_key
 from session_store._core.numbers import Duration, amount_and_limit, to_milliseconds
-from session_store._core.tokens import Token
 from session_store._core.values import values_of
 from session_store.codecs import Codec, PlacedCodec, V
 
@@ -27,12 +26,6 @@ class Operation(NamedTuple):
 
 
 Call = tuple[tuple[bytes, ...], tuple[object, ...]]  # KEYS and ARGV of a script
-
-
-def single_call(index: bytes, token: Token, operation: Operation) -> Call:
-    """A call of `single.lua`."""
-    verb, key, ttl_ms, args = operation
-    return (index, key), (*token, verb, ttl_ms, *args)
 
 
 def commit_args(
@@ -77,7 +70,7 @@ class Operations(Generic[V]):
         self, slot: str, value: V, ttl: Duration | None, condition: str = "", *, keepttl: bool = False
     ) -> Operation:
         ttl_ms = self.ttl_ms(ttl, keepttl=keepttl)
-        return Operation("set", slot_key(self.base, slot), ttl_ms, (condition, self.values.encode(slot, value)))
+        return Operation("set", slot_key(self.base, slot), ttl_ms, (condition, self.values.encode(slot, None, value)))
 
     def delete(self, slot: str) -> Operation:
         return Operation("delete", slot_key(self.base, slot), self.default_ttl_ms, ())

@@ -1,22 +1,42 @@
-"""The Lua scripts: the prelude and a body, with the digest that the server knows them by."""
+"""The Lua scripts, the digests that the server knows them by, and what their headers tell tools of them."""
 
 from __future__ import annotations
 
 import hashlib
+import re
 from importlib.resources import files
+from typing import TYPE_CHECKING
 
-_FOLDER = files("session_store") / "lua"  # also in a zip, or frozen, where it is no folder
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
+
+LIBRARY = files("session_store") / "lua"  # also in a zip, or frozen, where it is no folder
+_EFFECTS = re.compile(rb"^-- Effects +(\w+)", re.MULTILINE)
+
+known: dict[bytes, Script] = {}  # every script that was made, by its digest and by its source
 
 
 class Script:
-    """A script's source and digest. It is made of `lua/<part>.lua`, in this order."""
+    """A body, `<folder>/<name>.lua`, behind parts of the primitive's folder, in this order.
 
-    __slots__ = ("digest", "source")
+    The body's header has a line `-- Effects   <word>`, by which tools tell what calls of it may meet:
 
-    def __init__(self, *parts: str) -> None:
-        self.source = b"\n".join((_FOLDER / f"{part}.lua").read_bytes() for part in parts)
+    - `once`: it enters and leaves by once.lua, and writes no key but KEYS[2..] beside that;
+    - `reads`: it writes nothing;
+    - `writes`: it may write to all of KEYS in any way.
+    """
+
+    __slots__ = ("digest", "effects", "name", "source")
+
+    def __init__(self, name: str, *parts: str, folder: Traversable = LIBRARY) -> None:
+        body = (folder / f"{name}.lua").read_bytes()
+        effects = _EFFECTS.search(body)
+        self.name = name
+        self.effects = "writes" if effects is None else effects[1].decode()
+        self.source = b"\n".join([*((LIBRARY / f"{part}.lua").read_bytes() for part in parts), body])
         # The protocol names scripts by SHA-1; nothing rests on its strength.
         self.digest = hashlib.sha1(self.source, usedforsecurity=False).hexdigest().encode()
+        known[self.digest] = known[self.source] = self
 
     def by_digest(self, keys: tuple[bytes, ...], args: tuple[object, ...]) -> tuple[object, ...]:
         """The command that runs it, if the server has it."""
@@ -27,11 +47,11 @@ class Script:
         return ("EVAL", self.source, len(keys), *keys, *args)
 
 
-SINGLE = Script("prelude", "tokens", "single")
-BEGIN = Script("prelude", "locks", "view", "begin")
-COMMIT = Script("prelude", "tokens", "locks", "view", "commit")
-RELEASE = Script("prelude", "locks", "release")
-READ = Script("prelude", "view", "read")
-PURGE, LOAD = (Script("prelude", "listing", body) for body in ("purge", "load"))
-TOUCH = Script("prelude", "touch")
+SINGLE = Script("single", "prelude", "once", "verbs")
+BEGIN = Script("begin", "prelude", "locks", "view")
+COMMIT = Script("commit", "prelude", "once", "verbs", "locks", "view")
+RELEASE = Script("release", "prelude", "locks")
+READ = Script("read", "prelude", "view")
+PURGE, LOAD = (Script(name, "prelude", "listing") for name in ("purge", "load"))
+TOUCH = Script("touch", "prelude")
 NAME, REWRITE = Script("name"), Script("rewrite")

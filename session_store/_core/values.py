@@ -30,8 +30,8 @@ class Values(Generic[V]):
         kind: type = type(codec)
         self._decode = _of_utf8 if kind is TextCodec else codec.decode
 
-    def encode(self, slot: str, value: V) -> bytes:
-        """The bytes of a string slot's value."""
+    def encode(self, slot: str, field: str | None, value: V) -> bytes:
+        """The bytes of the value of a string slot (`field` is None) or of one field."""
         return self._codec.encode(value)
 
     def encode_fields(self, slot: str, fields: Mapping[str, V]) -> tuple[bytes, ...]:
@@ -70,8 +70,8 @@ class PlacedValues(Values[V]):
     def _at(self, slot: str, field: str | None) -> Codec[V]:
         return self._placed.at(Place(self._prefix, self._namespace, slot, field))
 
-    def encode(self, slot: str, value: V) -> bytes:
-        return self._at(slot, None).encode(value)
+    def encode(self, slot: str, field: str | None, value: V) -> bytes:
+        return self._at(slot, field).encode(value)
 
     def encode_fields(self, slot: str, fields: Mapping[str, V]) -> tuple[bytes, ...]:
         parts: list[bytes] = []

@@ -78,16 +78,16 @@ def close(connection: Any) -> None:
         connection.disconnect()
 
 
-def check_closure(fn: Callable[..., Any]) -> None:
+def check_closure(fn: Callable[..., Any], form: str = "fn(snap, ops)") -> None:
     """A closure of this flavour is a plain function."""
     if not callable(fn):
-        raise TypeError(f"fn must be a function: def fn(snap, ops), got {kind_of(fn)}")
+        raise TypeError(f"fn must be a function: def {form}, got {kind_of(fn)}")
     if isinstance(fn, FunctionType) and not fn.__code__.co_flags & _NOT_PLAIN:
         return  # the usual case, decided fast
     for part in (fn, type(fn).__call__):
         if inspect.iscoroutinefunction(part) or inspect.isasyncgenfunction(part) or inspect.isgeneratorfunction(part):
             raise TypeError(
-                "fn must be a plain function: def fn(snap, ops), neither async (an AsyncSessionStore takes those) nor a "
+                f"fn must be a plain function: def {form}, neither async (an AsyncSessionStore takes those) nor a "
                 "generator"
             )
 

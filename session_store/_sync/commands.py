@@ -73,7 +73,7 @@ class Commands:
             return self._execute(keys[0], script.by_source(keys, args))
 
     def run_each(self, script: Script, calls: list[Call]) -> list[Any]:
-        """Several calls of a script that only reads, in one pipeline; in a second one those that did not know it."""
+        """Several calls of a script that may be applied twice, in one pipeline; again those that did not know it."""
         replies = self.pipelined([script.by_digest(*call) for call in calls])
         unknown = [number for number, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
         again = self.pipelined([script.by_source(*calls[number]) for number in unknown])

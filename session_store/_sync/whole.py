@@ -58,8 +58,8 @@ class Whole(Reads[V]):
     def load(self, *slots: str) -> dict[str, V | dict[str, V]]:
         """Read several slots as they are at one moment, to render a page from; without names, all of them.
 
-        Returns what each holds, a value or a dict of fields; a slot that does not live is not in it. One script call
-        (TYPE, and GET or HGETALL per slot), 1 round trip, O(content), writes nothing. For all slots HKEYS of the index
+        Returns what each holds, a value or a dict of fields; a slot that does not live is not in it, nor, without names,
+        one of another type, which a layer keeps. One script call (TYPE, and GET or HGETALL per slot), 1 round trip, O(content), writes nothing. For all slots HKEYS of the index
         before, 2 round trips, and one more when a writer adds a slot in between; after 16 times it is a
         `CasContentionError`.
         """

@@ -1,5 +1,7 @@
 -- Reads what an attempt begins with: the fence, the token, the locks and the watched slots. Writes nothing but locks.
 --
+-- Effects   reads, and takes locks
+--
 -- KEYS[2..] the watched slots
 -- ARGV[1]   the field of the writer in the index
 -- ARGV[2]   its call

@@ -1,5 +1,7 @@
 -- Applies what a closure recorded, if every watched slot is what it was: all operations, or none.
 --
+-- Effects   once, if every watched slot is what it was
+--
 -- KEYS[2..] the watched slots, and behind them the other slots that the operations name
 -- ARGV[3]   number of the attempt, which is the answer; 0 settles a commit that had no answer: it gives the attempt that
 --           was applied or, for 0, none ever will be
@@ -18,20 +20,9 @@ local ATTEMPT, MOST_BYTES, LOCK_TTL = ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[
 local LAST_WATCHED = 1 + ARGV[6]
 local FIRST_OPERATION = 7 + 2 * ARGV[6]
 
-local MOST_ENTRIES = 1000   -- that are read together with the head
-
--- One read of the index: fence and record, the locks, and what it says of the slots, if they are not too many.
-local lock_names, names = {}, {'~fence', WRITER}
-for number = 2, LOCK_TTL < 0 and 0 or LAST_WATCHED do
-  lock_names[number - 1] = '~lock:' .. sub(KEYS[number], SLOT_BEGINS)
-  names[number + 1] = lock_names[number - 1]
-end
-local last_lock = #names
-for number = 2, #KEYS <= MOST_ENTRIES and #KEYS or 0 do names[#names + 1] = sub(KEYS[number], SLOT_BEGINS) end
-local head = call('HMGET', INDEX, unpack(names))
-local fence, record = head[1], head[2]
-local locks = {unpack(head, 3, last_lock)}
-local reply = replayed(fence, record)
+local lock_names = {}
+for number = 2, LOCK_TTL < 0 and 0 or LAST_WATCHED do lock_names[number - 1] = '~lock:' .. slot_of(number) end
+local reply, locks = enter(lock_names)
 if reply then
   give_back(lock_names, locks)
   return reply
@@ -96,18 +87,6 @@ while ARGV[at] do
   at, operation = at + 4 + ARGV[at + 3], operation + 1
 end
 
--- entries[n] is what the index says of KEYS[n].
-local entries = {}
-if #KEYS <= MOST_ENTRIES then
-  for number = 2, #KEYS do entries[number] = head[last_lock + number - 1] end
-else
-  for first = 2, #KEYS, CHUNK do
-    local slots = {}
-    for number = first, math.min(#KEYS, first + CHUNK - 1) do slots[#slots + 1] = sub(KEYS[number], SLOT_BEGINS) end
-    for number, entry in ipairs(call('HMGET', INDEX, unpack(slots))) do entries[first + number - 1] = entry end
-  end
-end
-
 local longest, changed = 0, {}
 at = FIRST_OPERATION
 while ARGV[at] do
@@ -121,19 +100,5 @@ while ARGV[at] do
   at = last + 1
 end
 
--- A commit that changed nothing is recorded as well.
-local fields, gone = {WRITER, recorded(record, ATTEMPT)}, {fence and '~fence' or nil}   -- which has ended
-for number, after in pairs(changed) do
-  local slot = sub(KEYS[number], SLOT_BEGINS)
-  if after then
-    fields[#fields + 1] = slot
-    fields[#fields + 1] = after
-  else
-    gone[#gone + 1] = slot
-  end
-end
-call_in_chunks('HSET', INDEX, fields, 1, #fields)
-if gone[1] then call_in_chunks('HDEL', INDEX, gone, 1, #gone) end
 give_back(lock_names, locks)
-index_lives_for(longest > 0 and longest or RECORD_AGE * 1000)
-return ATTEMPT
+return leave(ATTEMPT, changed, longest)

@@ -1,9 +1,12 @@
 -- Reads slots. Writes nothing.
 --
+-- Effects   reads
+--
 -- KEYS[2..] the slots
 -- ARGV[1]   'all': KEYS must name every slot of the index; 'these': only those in KEYS
 --
--- Replies   {'done', slot, ..}    each nil (there is none), a value, or {field, value, ..}
+-- Replies   {'done', slot, ..}    each nil (there is none, or one of a layer's type where all are asked for), a value, or
+--                                {field, value, ..}
 --           {'type', number}     the slot of this number is of a type that is not ours
 --           {'listed', slot, ..} the index names these, and KEYS does not have them all
 
@@ -19,7 +22,7 @@ for number = 2, #KEYS do
     reply[number] = call('GET', key)
   elseif kind == 'hash' then
     reply[number] = call('HGETALL', key)
-  elseif kind == 'none' then
+  elseif kind == 'none' or ARGV[1] == 'all' then
     reply[number] = false
   else
     return {'type', number - 1}

@@ -1,5 +1,7 @@
 -- Deletes slots, and with them what the index says of them.
 --
+-- Effects   writes
+--
 -- KEYS[2..] the slots to delete
 -- ARGV[1]   'all': KEYS must name every slot of the index; what else the index holds goes too, but a fence
 --           'these': only the slots in KEYS

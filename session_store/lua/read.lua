@@ -1,5 +1,7 @@
 -- Reads a watched slot that was too large to be sent along, and says whether it is what it was.
 --
+-- Effects   reads
+--
 -- KEYS[2]   the slot
 -- ARGV[1]   its mark
 -- ARGV[2]   its content mark, '' where it is not known

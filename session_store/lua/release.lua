@@ -1,5 +1,7 @@
 -- Gives the locks of a call back that ended without a commit.
 --
+-- Effects   writes
+--
 -- ARGV[1]   the field of the writer in the index
 -- ARGV[2]   its call
 -- ARGV[3..] the fields of the locks

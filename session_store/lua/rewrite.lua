@@ -1,5 +1,7 @@
 -- Writes to an index again what it holds, so that a WAIT behind this call waits for what was written before it.
 --
+-- Effects   writes
+--
 -- KEYS[1]   the index
 -- ARGV[1]   a field
 -- ARGV[2]   a text that the field must hold; '': any

@@ -1,5 +1,7 @@
 -- Applies one operation.
 --
+-- Effects   once
+--
 -- KEYS[2]   the slot
 -- ARGV[3]   verb: set, delete, hset, hdel (see `perform`), hincrby, incr
 -- ARGV[4]   TTL in milliseconds; below nothing: that of a new slot, while one that lives keeps its own
@@ -15,11 +17,9 @@
 --           ERR .. would overflow   refused: the sum is not a signed 64-bit integer
 
 local KEY, VERB, TTL = KEYS[2], ARGV[3], tonumber(ARGV[4])
-local SLOT = sub(KEY, SLOT_BEGINS)
-local head = call('HMGET', INDEX, '~fence', WRITER, SLOT)
-local fence, record, entry = head[1], head[2], head[3]
-local reply = replayed(fence, record)
+local reply = enter()
 if reply then return reply end
+local entry = entries[2]
 
 -- Why hincrby or incr is refused, or nil; and what the counter goes on from: its value or, when that is behind, the last
 -- one that the index remembers.
@@ -63,11 +63,7 @@ if kind ~= 'none' and kind ~= wanted then
 elseif VERB == 'incr' or VERB == 'hincrby' then
   refused, base = sum_checked()
 end
-if refused then  -- is recorded: were the call to arrive again, what was in its way might have gone
-  call('HSET', INDEX, WRITER, recorded(record, refused))
-  index_lives_for(RECORD_AGE * 1000)
-  return refusal(refused)
-end
+if refused then return refuse(refused) end
 
 local answer, ttl, after
 if VERB == 'incr' then
@@ -89,14 +85,4 @@ else
   answer, ttl, after = perform(VERB, KEY, TTL, 5, #ARGV, entry)
 end
 
--- What changed nothing is recorded as well: it might find something to do if it arrived again.
-record = recorded(record, answer)
-if after then
-  call('HSET', INDEX, WRITER, record, SLOT, after)
-else
-  call('HSET', INDEX, WRITER, record)
-  if after == false then call('HDEL', INDEX, SLOT) end
-end
-if fence then call('HDEL', INDEX, '~fence') end   -- which has ended
-index_lives_for(after and ttl or RECORD_AGE * 1000)
-return answer
+return leave(answer, {[2] = after}, after and ttl)

@@ -1,5 +1,7 @@
 -- Renews slots, and has the index name them. Types that are not ours are renewed if the index names them already.
 --
+-- Effects   writes
+--
 -- KEYS[2..] the slots
 -- ARGV[1]   TTL in milliseconds
 --

@@ -174,7 +174,7 @@ def operations(
     min_size: int = 0,
     max_size: int = 20,
 ) -> st.SearchStrategy[list[Call]]:
-    """Lists of calls for a namespace: of all methods of `Namespace` but `with_cas`, whose closure is yours to write.
+    """Lists of calls for a namespace: of all its methods but `with_cas` and `batch`, whose functions are yours to write.
 
     - `slots`, `fields`: strategies for names. One list keeps to at most three of each, so that its calls meet.
     - `values`: a strategy for values; give `json_values()` to a store with a `JsonCodec`.

@@ -22,7 +22,7 @@ _PLAIN_NAMES = st.text(string.ascii_lowercase + string.digits + "-", min_size=1,
 
 # Patterns and their escapes; names of the library's own keys; one letter written in two ways, invisible and wide ones.
 _AWKWARD = ("*", "?", "user-*", "[a-z]", "[^u]", "\\", "\\*", "a~", "%00", "\u00e9", "e\u0301", "\u200b", "\U0001f6d2")
-_AWKWARD_NAMESPACES = (*_AWKWARD, "~", "~index", "0", "-")
+_AWKWARD_NAMESPACES = (*_AWKWARD, "index", "0", "-")
 _AWKWARD_SLOTS = (*_AWKWARD, ":", "a:b", "a:", ":~index", "a:~index", "user-42:basket")
 _AWKWARD_FIELDS = (*_AWKWARD, "", "~index", "~era", "~fence", " ", "a b", "\x00", "\r\n", "{}", ":", "f" * 4_096)
 
@@ -54,17 +54,22 @@ def _names(draw: st.DrawFn, more: str, awkward: Sequence[str]) -> str:
     return name
 
 
+def _has_no_tilde(name: str) -> bool:
+    """Whether it does not begin with one: those are the library's own."""
+    return not name.startswith("~")
+
+
 def namespaces() -> st.SearchStrategy[str]:
     """Names that `SessionStore.namespace` takes.
 
     Any that is valid. Often one that is awkward: with glob characters, of many bytes a character, 512 bytes long.
     """
-    return _names(":", _AWKWARD_NAMESPACES)
+    return _names(":", _AWKWARD_NAMESPACES).filter(_has_no_tilde)
 
 
 def slots() -> st.SearchStrategy[str]:
-    """Names of slots: as `namespaces`, but also with colons, and none that begins with a tilde."""
-    return _names("", _AWKWARD_SLOTS).filter(lambda name: not name.startswith("~"))
+    """Names of slots: as `namespaces`, but also with colons."""
+    return _names("", _AWKWARD_SLOTS).filter(_has_no_tilde)
 
 
 def fields() -> st.SearchStrategy[str]:

@@ -329,6 +329,10 @@ def raise_one(snap: Any, ops: Any) -> None:
     raise LookupError
 
 
+def store_of(ns: Namespace) -> SessionStore[str]:
+    return SessionStore(ns._commands.client, prefix=ns._settings.keyspace.prefix, default_ttl=60)
+
+
 CALLS: dict[str, Callable[[Namespace], object]] = {
     "get": lambda ns: ns.get("s"),
     "exists": lambda ns: ns.exists("s"),
@@ -348,7 +352,12 @@ CALLS: dict[str, Callable[[Namespace], object]] = {
     "slots": lambda ns: ns.slots(),
     "load` with names": lambda ns: ns.load("s", "h"),
     "load` of all slots": lambda ns: ns.load(),
-    "load_many": lambda ns: SessionStore(ns._commands.client, prefix="p", default_ttl=60).load_many(["u", "v"], "s"),
+    "load_many": lambda ns: store_of(ns).load_many(["u", "v"], "s"),
+    "purge_many": lambda ns: store_of(ns).purge_many(["u", "v"]),
+    "add": lambda ns: store_of(ns).directory("d").add("ann", "u"),
+    "remove": lambda ns: store_of(ns).directory("d").remove("ann", "u"),
+    "list": lambda ns: store_of(ns).directory("d").list("ann", slot="h"),
+    "batch": lambda ns: ns.batch(lambda ops: ops.set("s", "1")),
     "kind": lambda ns: ns.kind("h"),
     "touch": lambda ns: ns.touch(),
     "touch` with names": lambda ns: ns.touch("h", "s"),
@@ -392,7 +401,7 @@ def test_the_table_of_costs_is_right(call: str, server: Server, prefix: str, mon
         ns = SessionStore(client, prefix=prefix, default_ttl=60).namespace("u")
         ns.purge()
         ns.load("s")
-        for prepare in ("hset", "incr", "touch", "with_cas`"):
+        for prepare in ("purge_many", "hset", "incr", "touch", "with_cas`", "add", "remove", "list", "add"):
             CALLS[prepare](ns)
         recorder = Recorder(monkeypatch)
         try:

@@ -33,6 +33,13 @@ OPS = [
     Call("hdel", (HASH, f"{FIELD}:2")),
     Call("delete", (f"{SLOT}:other",)),
 ]
+
+
+def record_all(ops: Any) -> None:
+    for call in OPS:
+        call.on(ops)
+
+
 SNAP = [
     Call("get", (SLOT,)),
     Call("exists", (SLOT,)),
@@ -59,6 +66,7 @@ NAMESPACE = [
     Call("touch", (SLOT, HASH), {"ttl": 500}),
     Call("set", (SLOT, VALUE), {"keepttl": True}),
     Call("incr", (ID,), {"ttl": 60, "keepttl": True}),
+    Call("batch", (record_all,)),
     Call("purge", (), {"scan": True}),
     Call("purge"),
 ]

@@ -59,6 +59,14 @@ class NamespaceFace:
 
         return call
 
+    def batch(self, fn: Callable[[Any], Any]) -> Any:
+        """The same of `batch`."""
+
+        async def record(ops: Any) -> Any:
+            return fn(ops)
+
+        return self._face.wait(self.namespace.batch(record if self._face.is_async else fn))
+
     def cas(self, slots: Any, fn: Closure, **options: Any) -> Any:
         """`with_cas`, with a closure of the right flavour."""
 

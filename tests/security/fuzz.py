@@ -3,7 +3,7 @@
     python tests/security/fuzz.py [--inputs 200000] [--seed S]
 
 An input is a prefix, a namespace, a slot and a field. Inputs come in batches that share a server: each is written and
-read through a store, what is on the wire is looked at byte by byte, and the server must then hold what the README says,
+read through a store, what is on the wire is looked at byte by byte, and the server must then hold what docs/namespaces.md says,
 and nothing else. After that some namespaces are touched and purged with a scan, which must not reach the others.
 """
 

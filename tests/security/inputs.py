@@ -45,7 +45,7 @@ class Input(NamedTuple):
 
     @property
     def key(self) -> bytes:
-        """The key as the README has it."""
+        """The key as docs/namespaces.md has it."""
         namespace = f"{{{self.namespace}}}" if self.hash_tags else self.namespace
         return f"{self.prefix}:{namespace}:{self.slot}".encode()
 
@@ -84,7 +84,7 @@ def chosen(parts: Sequence[Sequence[Any]], number: int) -> list[Any]:
 
 
 def is_name(text: str) -> bool:
-    """What the README asks of namespaces and slots alike, put in other words than the library's."""
+    """What docs/namespaces.md asks of namespaces and slots alike, put in other words than the library's."""
     return (
         text != ""
         and not any(
@@ -98,7 +98,7 @@ def wrong_argument(given: Input) -> str | None:
     """The first argument that breaks its rule."""
     if not given.prefix or not all(letter.isascii() and (letter.isalnum() or letter == "-") for letter in given.prefix):
         return "prefix"
-    if not is_name(given.namespace) or ":" in given.namespace:
+    if not is_name(given.namespace) or ":" in given.namespace or given.namespace.startswith("~"):
         return "namespace"
     if not is_name(given.slot) or given.slot.startswith("~"):
         return "slot"

@@ -51,6 +51,8 @@ def misplaced(found: Found, foreign: frozenset[bytes] = frozenset()) -> Iterator
             continue
         if left < 0:
             yield f"{key!r} has no TTL"
+        if key.split(b":", 2)[1].lstrip(b"{").startswith(b"~"):
+            continue  # of a layer, which keeps no index there
         base = b":".join((*key.split(b":", 2)[:2], b""))
         index = base + b"~index"
         if key in indexes:

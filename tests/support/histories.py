@@ -6,7 +6,7 @@ without an outcome (a connection error of a single call, `CommitUnknownError`, a
 moment after its start, or never; never, when its write was not even sent. All other errors are promises that nothing
 was written.
 
-A purge forgets which calls were recognised, so around one this says less, as the README does: a write that was sent
+A purge forgets which calls were recognised, so around one this says less, as docs/guarantees.md does: a write that was sent
 several times may happen again after it, and so may the purge itself.
 """
 

@@ -14,7 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from session_store.testing.interleavings.commands import SCRIPTS, is_script, parse
+from session_store.testing.interleavings.commands import parse
+from session_store.testing.interleavings.commands import script_of as called
 
 PATIENCE = 20  # seconds; only a test that fails waits for so long
 _CHUNK = 65_536
@@ -39,8 +40,8 @@ def first_command(data: bytes) -> tuple[str, int] | None:
 def script_of(command: bytes) -> str | None:
     """Which of our scripts a command calls, as `BEGIN` or `COMMIT`; None for any other command."""
     (parts,) = parse(command)
-    found = SCRIPTS.get(parts[1]) if is_script(parts) else None
-    return found and found[0].upper()
+    script = called(parts)
+    return None if script is None else script.name.upper()
 
 
 def first_reply(data: bytes, at: int = 0) -> int | None:

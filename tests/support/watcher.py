@@ -15,7 +15,8 @@ import redis
 from hiredis import pack_command
 
 from session_store._async import lane
-from session_store.testing.interleavings.commands import SCRIPTS, Command, is_script, parse
+from session_store._core.scripts import COMMIT
+from session_store.testing.interleavings.commands import Command, is_script, parse, script_of
 from support.histories import Call
 from support.proxy import PATIENCE
 
@@ -92,8 +93,7 @@ class Lines:
         for parts in parse(data):
             for call in self._who_sends(parts):
                 calls[call.number] = call
-                label, _ = SCRIPTS.get(parts[1], ("", None)) if is_script(parts) else ("", None)
-                call.sent += label == "commit" if call.method == "with_cas" else is_script(parts)
+                call.sent += script_of(parts) is COMMIT if call.method == "with_cas" else is_script(parts)
         port = _port_of(connection)
         if port and calls:
             with self._lock:

@@ -22,7 +22,7 @@ from session_store._core.scripts import Script
 
 # Of KEYS[2]: its mark, its content mark, its type, and what it holds.
 LOOK = (
-    Script("prelude", "view").source
+    Script("view", "prelude").source
     + b"""
 local key = KEYS[2]
 local kind = call('TYPE', key).ok

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
 
@@ -19,7 +20,7 @@ KNOWN = {value.decode() for name, value in vars(outcomes).items() if name.isuppe
 def test_the_words_are_those_of_the_scripts() -> None:
     """In their code, and in the headers that describe it."""
     said, described = set(), set()
-    for file in (files("session_store") / "lua").iterdir():
+    for file in Path(str(files("session_store") / "lua")).rglob("*.lua"):
         for line in file.read_text().splitlines():
             code, _, comment = line.partition("--")
             said |= set(re.findall(r"\{'([a-z]+)'[,}]", code)) - {"list"}

@@ -11,21 +11,22 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError
 from redis.retry import Retry
 
-from session_store._core.scripts import BEGIN, COMMIT
-from session_store.testing.interleavings.commands import LIBRARY, Write
+from session_store._core.scripts import BEGIN, COMMIT, known
+from session_store.testing.interleavings.commands import Write
 from session_store.testing.memory import AsyncInMemoryClient, InMemoryClient, InMemoryServer, has_lost
 from session_store.testing.memory import _AsyncConnection as AsyncConnection
 from session_store.testing.memory import _Connection as Connection
 
 _NOW = 1_800_000_000.0  # seconds since the epoch
 _RETRIES = 10  # of a client after a lost connection, at once; more than a schedule has faults, as a rule
-_CACHED = {script.digest: script.source for script in LIBRARY.values()}
 _LOCK_TTLS = {BEGIN.source: 3, COMMIT.source: 4}  # where their arguments say what is done about locks
 _CUT = "the connection was cut: a fault of this schedule"
 
 
 class StillServer(InMemoryServer):
-    """A server that can be emptied, and whose clock moves only by `advance`. It knows the library's scripts.
+    """A server that can be emptied, and whose clock moves only by `advance`.
+
+    It knows the scripts of the library, and of the layers that were imported by then.
 
     On it, nobody holds a lock, unless `locks` says so. A task that waited for one would look again and again, and take
     real time; and locks only keep orders from happening, none of which they may be relied upon to exclude.
@@ -55,7 +56,7 @@ class StillServer(InMemoryServer):
                 db.clear()
         self.changes.clear()
         self.ahead = 0.0
-        self.script_cache = dict(_CACHED)
+        self.script_cache = {script.digest: script.source for script in known.values()}
 
 
 class Verdict(Enum):

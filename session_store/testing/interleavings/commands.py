@@ -7,21 +7,8 @@ from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from session_store._core.names import INDEX
-from session_store._core.scripts import BEGIN, COMMIT, LOAD, PURGE, READ, RELEASE, SINGLE, TOUCH, Script
+from session_store._core.scripts import BEGIN, COMMIT, READ, RELEASE, Script, known
 
-LIBRARY = {
-    "single": SINGLE,
-    "begin": BEGIN,
-    "commit": COMMIT,
-    "release": RELEASE,
-    "read": READ,
-    "load": LOAD,
-    "purge": PURGE,
-    "touch": TOUCH,
-}
-SCRIPTS: dict[bytes, tuple[str, Script]] = {
-    name: (label, script) for label, script in LIBRARY.items() for name in (script.digest, script.source)
-}
 SCRIPT_CACHE = b"\nscripts"  # stands for the server's cache of scripts among the keys; no key is named so
 EVERYTHING = b"\neverything"  # the same for the whole database
 
@@ -117,6 +104,11 @@ def in_cache(digest: bytes) -> bytes:
     return b"%b %b" % (SCRIPT_CACHE, digest)
 
 
+def script_of(command: Command) -> Script | None:
+    """The script that a command calls, if it is one of the library or of a layer."""
+    return known.get(command[1]) if len(command) > 1 and is_script(command) else None
+
+
 def digest_of(source: bytes) -> bytes:
     """What `redis.sha1hex` gives."""
     return hashlib.sha1(source, usedforsecurity=False).hexdigest().encode()
@@ -147,29 +139,31 @@ def _calling(command: Command, keys: Sequence[bytes], now: Now) -> Access:
             return found  # it will not be run
     else:
         found = _loading(digest_of(command[1]), now)
-    label = SCRIPTS.get(command[1], ("",))[0]
-    return _union([found, _access_of_ours(label, keys, command[3 + len(keys) :], now) if label else _of(writes=keys)])
+    script = script_of(command)
+    if script is None:
+        return _union([found, _of(writes=keys)])
+    return _union([found, _access_of_known(script, keys, command[3 + len(keys) :], now)])
 
 
-def _access_of_ours(label: str, keys: Sequence[bytes], args: Sequence[bytes], now: Now) -> Access:
-    """What a script of the library does.
+def _access_of_known(script: Script, keys: Sequence[bytes], args: Sequence[bytes], now: Now) -> Access:
+    """What a script does, by its header and, of those that deal with locks, by their arguments.
 
     The fence and the locks are told apart from the rest of the index, which has a field per slot and a record per writer:
     writes of different slots add to it, and nobody but `slots`, `touch` and `purge` reads it.
     """
     index, *slots = keys
     fence = index + b"\nfence"
-    if label == "release":
+    if script is RELEASE:
         return _of(writes=[_lock(index, name) for name in args[2:]] if now.locks else [])
-    if label == "begin":
+    if script is BEGIN:
         locks, about_locks = _locks_of(index, slots, now), int(args[3])
         reads = [fence, *(locks if about_locks >= 0 else [])]
         return _of(reads=[*reads, *slots], writes=locks if about_locks > 0 else [])
-    if label == "commit":
+    if script is COMMIT:
         return _committing(keys, args, now)
-    if label in ("read", "load"):
-        return _of(reads=slots if label == "read" else keys)
-    if label == "single":
+    if script.effects == "reads":
+        return _of(reads=slots if script is READ else keys)
+    if script.effects == "once":
         return _of(reads=[fence], writes=slots, adds=[index])
     return _of(writes=[fence, *keys])
 

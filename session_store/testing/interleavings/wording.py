@@ -7,7 +7,8 @@ from typing import Any
 
 from session_store._core.names import INDEX
 from session_store._core.outcomes import COMMITTED, DONE, FENCED, LISTED, LOCKED, LOST, STALE, WRONG_TYPE
-from session_store.testing.interleavings.commands import SCRIPTS, Command, is_script, keys_of, operations_of
+from session_store._core.scripts import BEGIN, COMMIT, LOAD, READ, RELEASE, SINGLE, TOUCH, Script
+from session_store.testing.interleavings.commands import Command, is_script, keys_of, operations_of, script_of
 from session_store.testing.interleavings.runs import Step
 
 _LONGEST = 40  # characters of a value that is shown
@@ -83,20 +84,22 @@ class Wording:
         return "; ".join(text for command in commands for text in self._sent(command))
 
     def _sent(self, command: Command) -> Iterator[str]:
-        name = command[0].upper()
-        label = SCRIPTS.get(command[1], ("",))[0] if name != b"SCRIPT" and len(command) > 1 else ""
-        if label == "single":
+        name, script = command[0].upper(), script_of(command)
+        if script is SINGLE:
             yield self._operation(command)
-        elif label == "commit":
+        elif script is COMMIT:
             yield self._commit(command)
-        elif label == "begin":
-            yield " ".join([label, *map(self.key, keys_of(command)[1:])])
-        elif label == "read":
+        elif script is BEGIN:
+            yield " ".join(["begin", *map(self.key, keys_of(command)[1:])])
+        elif script is READ:
             yield f"read {_text(_given(command)[1][2])} {self.key(keys_of(command)[1])}"
-        elif label == "release":
-            yield " ".join([label, *(_text(name.removeprefix(b"~lock:")) for name in _given(command)[1][2:])])
-        elif label:
-            yield label
+        elif script is RELEASE:
+            yield " ".join(["release", *(_text(name.removeprefix(b"~lock:")) for name in _given(command)[1][2:])])
+        elif script is not None and script.effects == "once":
+            keys, args = _given(command)
+            yield " ".join([script.name, *map(self.key, keys[1:]), *map(self.value, args[2:] if self._show else ())])
+        elif script is not None:
+            yield script.name
         else:
             keys = keys_of(command)
             rest = command[len(keys) + 1 :] if self._show and not is_script(command) and name != b"SCRIPT" else ()
@@ -126,8 +129,9 @@ class Wording:
         last, command = step.replies[-1], step.commands[-1]
         if isinstance(last, Exception):
             return type(last).__name__
-        if is_script(command) and command[1] in SCRIPTS:
-            return self._scripted(SCRIPTS[command[1]][0], command, last)
+        script = script_of(command)
+        if script is not None:
+            return self._scripted(script, command, last)
         if command[0].upper() == b"HKEYS" and command[1] == self._base + INDEX and isinstance(last, list):
             last = [field for field in last if not field.startswith(b"~")]  # but the names of writers, drawn at random
         return self._plain(command[0].upper(), last)
@@ -143,37 +147,36 @@ class Wording:
             return str(reply)
         return "nil" if reply is None else self._held(reply)
 
-    def _scripted(self, label: str, command: Command, reply: Any) -> str:
+    def _scripted(self, script: Script, command: Command, reply: Any) -> str:
         if not isinstance(reply, list):
-            return self._answered(label, command, reply)
+            return self._answered(script, command, reply)
         outcome = reply[0] if reply else None
         if outcome == LOST:
-            began = self._scripted("begin", command, reply[1])  # what the next attempt begins with
+            began = self._scripted(BEGIN, command, reply[1])  # what the next attempt begins with
             return f"lost, {began}" if reply[1][0] == LOCKED else f"lost, now {began}"
         if outcome in _OUTCOMES:
             return _OUTCOMES[outcome]
-        return "list is stale" if outcome == LISTED else self._found(label, command, reply)
+        return "list is stale" if outcome == LISTED else self._found(script, command, reply)
 
-    def _found(self, label: str, command: Command, reply: list[Any]) -> str:
+    def _found(self, script: Script, command: Command, reply: list[Any]) -> str:
         """What a script has read, or how many slots it has found."""
-        if label == "begin":
+        if script is BEGIN:
             return ", ".join(self._begun(each) for each in reply[1:])
-        if label == "read":
+        if script is READ:
             return self._plain(_given(command)[1][2], reply[2]) + ("" if reply[0] else ", changed")
         if reply and reply[0] == DONE:
-            return ", ".join(self._loaded(each) for each in reply[1:]) if label == "load" else str(reply[1])
-        return self.value(reply)
+            return ", ".join(self._loaded(each) for each in reply[1:]) if script is LOAD else str(reply[1])
+        return self._held(reply)
 
-    def _answered(self, label: str, command: Command, reply: Any) -> str:
+    def _answered(self, script: Script, command: Command, reply: Any) -> str:
         if reply is None:
-            return "" if label == "release" else "nil"
-        if label == "commit":
+            return "" if script is RELEASE else "nil"
+        if script is COMMIT:
             if _given(command)[1][2] != b"0":
                 return "committed"
             return "none" if reply == b"0" else f"attempt {_text(reply)}"
-        if label == "single" and _given(command)[1][2] in (b"incr", b"hincrby"):
-            return self.value(reply)
-        return _count(reply)
+        counts = script in (TOUCH, SINGLE) and not (script is SINGLE and _given(command)[1][2] in (b"incr", b"hincrby"))
+        return _count(reply) if counts else self.value(reply)
 
     def _loaded(self, slot: Any) -> str:
         if isinstance(slot, list):

@@ -179,6 +179,19 @@ def ops(draw: st.DrawFn) -> list[Call]:
     return [op for some in draw(st.lists(either(*ONE_OP, EMPTIED_AND_SET), max_size=3)) for op in some]
 
 
+class Batch(tuple[Call, ...]):
+    """What a `batch` records, as a function that does."""
+
+    __slots__ = ()
+
+    def __call__(self, ops: Any) -> int:
+        for call in self:
+            call.on(ops)
+        return len(self)
+
+
+BATCHES = ops().map(lambda recorded: Call("batch", (Batch(recorded),)))
+
 ANY_SLOTS = (*SLOTS, "no slot's name", "~turn:a")  # other programs heed no rule
 BYTES = ("\udcff", "x\udcff", "\udc80\udcff")  # that are no text
 BY_OTHERS = either(

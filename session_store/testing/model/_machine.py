@@ -216,6 +216,11 @@ class Machine(RuleBasedStateMachine):
         outcome: Outcome = deed.at(place)
         return outcome if outcome.returned is None else Outcome(tens(outcome.returned))
 
+    @rule(deed=deeds(STORES, NAMES, calls.BATCHES))
+    def write_together(self, deed: Deed) -> None:
+        """Several operations, or none where one cannot be done."""
+        self.by(deed)
+
     @rule(deed=deeds(STORES, NAMES, calls.commits(st.just([]))))
     def commit(self, deed: Deed) -> None:
         """A closure in whose way nobody is."""

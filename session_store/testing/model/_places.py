@@ -62,8 +62,17 @@ class Program:
         self._backend.send([("DEL", to_bytes(self._base + slot))])
 
     def write(self, slot: str, kind: str, value: Any, ttl: int) -> None:
-        """A string, hash or list in place of whatever there is."""
-        key = to_bytes(self._base + slot)
+        """A string, hash or list in place of whatever there is.
+
+        An index may forget a slot, or may not yet, whose time is over by what it says: what this one says then is made
+        certain, since it decides what `touch`, `purge` and `slots` find.
+        """
+        key, index = to_bytes(self._base + slot), to_bytes(self._base + "~index")
+        lives, entry = self._backend.send([("EXISTS", key), ("HGET", index, to_bytes(slot))])
+        if entry is not None and entry.startswith(b"-"):  # no counter
+            self._backend.send(
+                [("HSET", index, to_bytes(slot), b"-9999999999") if lives else ("HDEL", index, to_bytes(slot))]
+            )
         if kind == "string":
             command: tuple[Any, ...] = ("SET", key, to_bytes(value))
         elif kind == "hash":

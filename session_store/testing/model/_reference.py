@@ -204,6 +204,14 @@ class ModelNamespace(Reads):
                 raise WrongTypeError(self._space().base + name, "load")
         return {name: self.hgetall(name) if found[name].kind == "hash" else self.get(name) for name in chosen}
 
+    def batch(self, fn: Callable[[Ops], Any]) -> Any:
+        """What is recorded, all of it or nothing; a closure that records nothing meets no fence."""
+        ops = Ops()
+        result = fn(ops)
+        if ops.recorded:
+            self._apply(*ops.recorded)
+        return result
+
     def with_cas(self, slot: str | Sequence[str], fn: Callable[[Snapshot, Ops], Any], *, max_retries: int) -> Any:
         """An attempt is lost when a watched slot holds something else than when it began; then nothing else of it counts."""
         if (self._who, self.name) in self._model.closures:
@@ -238,8 +246,10 @@ class Outsider:
         self._model.spaces[self._name].remove(slot)
 
     def write(self, slot: str, kind: str, value: Any, ttl: float) -> None:
-        """Whatever the key held, it now holds this."""
+        """Whatever the key held, it now holds this. A slot that had expired is one that the index forgets."""
         space = self._model.spaces[self._name]
+        if slot not in space.slots and space.index.get(slot, 0) is None:
+            del space.index[slot]
         space.slots[slot] = Slot(kind, value, ttl)
 
     def outlive(self, seconds: float) -> None:

@@ -22,7 +22,7 @@ BAD_EVERYWHERE = ["", "x" * 513, "ä" * 257, "a{b", "a}b", "a b", "a\nb", "a\tb"
 NOT_STR = [None, 1, b"a", ["a"]]
 BAD_NAMESPACES = [*BAD_EVERYWHERE, *NOT_STR, "a:b"]
 BAD_SLOTS = [*BAD_EVERYWHERE, *NOT_STR, "~index", "~"]
-GOOD_NAMESPACES = ["x" * 512, "ä" * 256, "*?[]^\\", "~index", "é", "e\u0301", "a-b_c.d/e%f", "'\"`$;"]
+GOOD_NAMESPACES = ["x" * 512, "ä" * 256, "*?[]^\\", "index~", "é", "e\u0301", "a-b_c.d/e%f", "'\"`$;"]
 GOOD_SLOTS = [*GOOD_NAMESPACES[:3], "a:b", ":", "a~", "é", "e\u0301"]
 BAD_TTLS: list[Any] = [
     0,

@@ -1,0 +1,59 @@
+"""What a layer needs of a namespace beyond its public methods. Nothing else of the primitive's inside is for layers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Generic
+
+from session_store._async.namespace import AsyncNamespace
+from session_store._async.once import once
+from session_store._core.names import slot_key
+from session_store._core.numbers import Duration
+from session_store._core.scripts import Script
+from session_store._core.values import decoded
+from session_store.codecs import V
+
+__all__ = ["AsyncExtension", "Script"]
+
+
+class AsyncExtension(Generic[V]):
+    """A namespace as the layers on it see it: scripts of their own under its rules, and values by its codec.
+
+    A slot that a layer keeps is one of the namespace: `touch`, `purge`, fences, `slots` and eviction deal with it as with
+    any other, of whatever type it is.
+    """
+
+    __slots__ = ("_commands", "_operations")
+
+    def __init__(self, namespace: AsyncNamespace[V]) -> None:
+        self._commands = namespace._commands  # noqa: SLF001  # this module is the door that layers have
+        self._operations = namespace._make
+
+    async def once(self, script: Script, slots: Sequence[str], *args: object, min_replicas: int = 0) -> Any:
+        """The reply to a script that writes, applied once however often the client sends it; whatever its form.
+
+        `script`: of parts "prelude" and "once"; its KEYS[2..] are the `slots`, its ARGV[3..] the `args`. Raises
+        `InvalidNameError` for a slot before anything is sent, `NamespacePurgedError` while a fence stands, and
+        `ReplicationError` where fewer than `min_replicas` have it. 1 round trip.
+        """
+        return await once(self._commands, self._operations, script, self._keys(slots), args, min_replicas=min_replicas)
+
+    async def read(self, script: Script, slots: Sequence[str], *args: object) -> Any:
+        """The reply to a script that only reads. Its KEYS[1] is the index, its ARGV the `args`. 1 round trip."""
+        return await self._commands.run(script, (self._operations.index, *self._keys(slots)), args)
+
+    def _keys(self, slots: Sequence[str]) -> list[bytes]:
+        return [slot_key(self._operations.base, slot) for slot in slots]
+
+    def encode(self, slot: str, value: V, field: str | None = None) -> bytes:
+        """A value as the store's codec writes it at this place."""
+        return self._operations.values.encode(slot, field, value)
+
+    def decode(self, slot: str, data: bytes, field: str | None = None) -> V:
+        """A value that was read at this place. Raises `CodecError`."""
+        key = slot_key(self._operations.base, slot)
+        return decoded(key, self._operations.values.decode, slot, field, data)
+
+    def ttl_ms(self, ttl: Duration | None = None) -> int:
+        """A TTL in milliseconds, the namespace's default for None, as scripts take it."""
+        return self._operations.ttl_ms(ttl)
