@@ -116,15 +116,11 @@ def port(server: Server) -> Iterator[int]:
 
 
 def expect_failures(suite: Any, names: list[str]) -> None:
-    """Each test fails, and says what the client must do and what is broken otherwise.
-
-    Some defects show only when two writers meet, which a run may miss: it is made again, 50 times at most.
-    """
+    """Each test fails, and says what the client must do and what is broken otherwise."""
     for name in names:
         test = getattr(suite, f"test_{name}")
         with pytest.raises(AssertionError) as failure:
-            for _ in range(50):
-                test()
+            test()
         must, seen, otherwise = str(failure.value).split("\n")
         assert must == test.__doc__
         assert seen.startswith("  Seen: ")
