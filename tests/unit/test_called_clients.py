@@ -201,7 +201,7 @@ POLICY = CasPolicy(backoff_base=0)
 def filled(ns: Caller) -> Caller:
     """The same each time, whatever its server held before."""
     with InMemoryClient(server=ns.client.server) as plain:
-        plain.flushall()
+        plain.flushall()  # a server in memory, which is this test's alone
     fill(ns)
     ns.set("large", "x" * 100_000)
     return ns

@@ -17,6 +17,7 @@ from session_store import (
     AsyncInMemoryClient,
     AsyncNamespace,
     AsyncSessionStore,
+    BytesCodec,
     InMemoryClient,
     JsonCodec,
     Namespace,
@@ -276,3 +277,13 @@ async def test_a_clusters_connection_that_cannot_be_made_goes_back_to_its_node()
     with pytest.raises(redis.ConnectionError, match="refused"):
         await _flavour._NodePool(node).get_connection()
     node.release.assert_called_once_with(node.acquire_connection.return_value)
+
+
+def test_bytes_come_back_as_they_are_and_nothing_else_is_taken() -> None:
+    ns = SessionStore(InMemoryClient(), prefix="p", default_ttl=60, codec=BytesCodec()).namespace("u")
+    ns.set("a", b"\x00\xff\r\n")
+    ns.hset("h", mapping={"f": b""})
+    assert ns.load() == {"a": b"\x00\xff\r\n", "h": {"f": b""}}
+    for value in ("text", bytearray(b"x"), None, 1):
+        with pytest.raises(TypeError, match="value must be bytes"):
+            ns.set("a", value)  # type: ignore[arg-type]
