@@ -173,6 +173,27 @@ def test_fastapi_answers_409_to_contention(shop: Any) -> None:
         assert http.post("/basket/tea").json() == {"tea": "2", "total": "900"}
 
 
+@pytest.mark.parametrize("path", ["/basket/tea", "/login"])
+def test_a_request_that_the_logout_overtakes_is_a_401(shop: Any, path: str) -> None:
+    """It was let in, and writes nothing any more."""
+
+    class Overtaken(AsyncInMemoryClient):
+        name = ""
+
+        async def execute_command(self, *args: Any, **options: Any) -> Any:
+            reply = await super().execute_command(*args, **options)
+            if args[0] == "GET" and self.name:
+                store.namespace(self.name).purge(fence=60)
+            return reply
+
+    client = Overtaken()
+    _, store = looking_into(client)
+    with TestClient(shop(client), base_url=SITE) as http:
+        client.name, _ = begin(http)
+        assert http.post(path).status_code == 401
+        assert store.namespace(client.name).slots() == []
+
+
 def test_fastapi_serves_many_visitors_at_once(shop: Any, server: Server) -> None:
     """On a client as it is by default: each is given a session, and finds what it put in."""
 
