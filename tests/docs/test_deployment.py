@@ -1,0 +1,154 @@
+"""The servers of docs/deployment.md, started by the commands that it gives, on the files that it shows."""
+
+from __future__ import annotations
+
+import http.client
+import importlib.util
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import redis
+from docs.pages import DOCS, ROOT
+from support.servers import Server, free_port
+
+from session_store import SessionStore
+
+PAGE = DOCS["deployment"]
+COMMANDS = [line for block in PAGE.blocks if block.language == "sh" for line in block.code.splitlines()]
+MODULES = {"gunicorn": "gunicorn", "uwsgi": "pyuwsgi", "celery": "celery"}  # programs, and what has them
+ADDRESS = "127.0.0.1:8000"
+SECONDS = 60  # that starting, and all that is to be done, may take
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the servers are those of Unix")
+
+
+@pytest.fixture(scope="module")
+def own_server() -> Iterator[Server]:
+    """A Redis of their own: Celery and Django keep keys without a prefix of ours."""
+    server = Server()
+    yield server
+    server.stop()
+
+
+@contextmanager
+def started(command: str, folder: Path, server: Server) -> Iterator[int]:
+    """Runs a command of the page in a folder with its files. Gives the port, and has it end in an orderly way."""
+    program, *arguments = shlex.split(command)
+    for module in (MODULES[program], *(name for name in ("gevent", "django") if name in command)):
+        if importlib.util.find_spec(module) is None:
+            pytest.skip(f"{module} is not installed")
+    for block in PAGE.blocks:
+        if block.file:
+            (folder / block.file).write_text(block.code)
+    port = free_port()
+    arguments = [each.replace(ADDRESS, f"127.0.0.1:{port}") for each in arguments]
+    environment = {
+        **os.environ,
+        "HOME": str(folder),
+        "PYTHONPATH": str(ROOT),
+        "SECRET_KEY": "of this test",
+        "REDIS_URL": f"redis://127.0.0.1:{server.port}",
+    }
+    path = Path(sys.executable).with_name(program)
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen([path, *arguments], cwd=folder, env=environment, stdout=log, stderr=log)
+    try:
+        yield port
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            status = process.wait(SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
+    written = (folder / "log").read_text()
+    assert status == 0, written
+    assert "MonkeyPatchWarning" not in written, written  # gevent's, where it came too late
+
+
+def until(holds: Callable[[], bool], folder: Path) -> None:
+    """Waits until something holds that other processes have to do."""
+    deadline = time.monotonic() + SECONDS
+    while not holds():
+        assert time.monotonic() < deadline, (folder / "log").read_text()
+        time.sleep(0.05)
+
+
+def post(port: int, path: str, cookie: str = "") -> tuple[int, bytes, str]:
+    """The status, the body, and the cookie that is set."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=SECONDS)
+    try:
+        connection.request("POST", path, headers={"Content-Length": "0", "Cookie": cookie})
+        response = connection.getresponse()
+        return response.status, response.read(), response.headers.get("Set-Cookie", "").partition(";")[0]
+    finally:
+        connection.close()
+
+
+def listens(port: int) -> bool:
+    try:
+        return post(port, "/nothing")[0] == 404
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize("command", [each for each in COMMANDS if " shop:app" in each or "uwsgi.ini" in each])
+def test_two_workers_count_every_visit(command: str, own_server: Server, tmp_path: Path) -> None:
+    """Threads or greenlets of two processes write to one session at once: each visit has a number of its own."""
+    visits: list[int] = []
+    workers: set[int] = set()
+    with redis.Redis(port=own_server.port) as client, started(command, tmp_path, own_server) as port:
+        ns = SessionStore(client, prefix="shop", default_ttl=60).namespace("everybody")
+        ns.delete("visits")
+        until(lambda: listens(port), tmp_path)
+
+        def both_were_asked() -> bool:
+            with ThreadPoolExecutor(8) as visitors:
+                for status, body, _ in visitors.map(lambda _: post(port, "/visit"), range(64)):
+                    assert status == 200, body
+                    visits.append(json.loads(body)["visits"])
+                    workers.add(json.loads(body)["worker"])
+            return len(workers) >= 2
+
+        until(both_were_asked, tmp_path)
+        assert sorted(visits) == list(range(1, len(visits) + 1))
+        assert ns.get("visits") == str(len(visits))
+        assert ns.get("starts") is not None  # the call that came before the fork, or before the first request
+
+
+def test_celery_pays_once(own_server: Server, tmp_path: Path) -> None:
+    """What is delivered twice, at the same time perhaps, is booked once."""
+    [command] = [each for each in COMMANDS if each.startswith("celery")]
+    send = "import tasks; [tasks.paid.apply_async(('ann', 10), task_id=f'id-{n}') for n in range(40) for _ in 'ab']"
+    with redis.Redis(port=own_server.port) as client, started(command, tmp_path, own_server):
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "REDIS_URL": f"redis://127.0.0.1:{own_server.port}"}
+        subprocess.run([sys.executable, "-c", send], cwd=tmp_path, env=environment, check=True, timeout=SECONDS)
+        until(lambda: client.llen("celery") + client.hlen("unacked") + client.zcard("unacked_index") == 0, tmp_path)
+        ns = SessionStore(client, prefix="shop", default_ttl=60).namespace("ann")
+        assert ns.load("payments", "total") == {"payments": {f"id-{n}": "10" for n in range(40)}, "total": "400"}
+
+
+def test_django_keeps_a_basket_for_each_visitor(own_server: Server, tmp_path: Path) -> None:
+    """And until the logout, after which its cookie begins another one."""
+    [command] = [each for each in COMMANDS if "django_shop" in each]
+    with started(command, tmp_path, own_server) as port:
+        until(lambda: listens(port), tmp_path)
+        assert post(port, "/basket/tea")[:2] == (200, b'{"tea": 1}')
+        _, _, cookie = post(port, "/basket/tea")
+        for count in (2, 3):
+            assert post(port, "/basket/tea", cookie)[:2] == (200, b'{"tea": %d}' % count)
+        assert post(port, "/logout", cookie)[0] == 200
+        assert post(port, "/basket/tea", cookie)[:2] == (200, b'{"tea": 1}')
+    with redis.Redis(port=own_server.port) as client:
+        baskets = list(SessionStore(client, prefix="shop", default_ttl=60).namespaces())
+        assert sum(name.startswith("basket-") for name in baskets) == 2  # the first, and the one after the logout
