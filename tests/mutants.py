@@ -102,7 +102,7 @@ DEFECTS: dict[str, tuple[Change, ...]] = {
     ),
     "a large slot's later reads not compared": (Change("lua/read.lua", "{same and 1 or 0, now,", "{1, now,"),),
     "an attempt not lost that has read a large slot changed": (
-        Change("_core/contents.py", "            self.is_changed = True\n", "            pass\n"),
+        Change("_core/replies.py", "            self.is_changed = True\n", "            pass\n"),
     ),
     "content mark without lengths": (
         Change(VIEW, "redis.sha1hex(#members[at] .. ':' .. members[at] .. (", "redis.sha1hex(members[at] .. ("),
@@ -123,15 +123,15 @@ DEFECTS: dict[str, tuple[Change, ...]] = {
     "lock not given back by a call that ends without a commit": (
         Change(ATTEMPTS, "                if self._may_hold and", "                if False and"),
     ),
-    "token not recorded": (Change(ONCE, "{WRITER, recorded", "{WRITER .. 'x', recorded"),),
+    "token not recorded": (Change(ONCE, "{PRODUCER, recorded", "{PRODUCER .. 'x', recorded"),),
     "token not checked": (
         Change(ONCE, "return sub(answer, 1, 1) == '!' and refusal(answer) or answer, found", "return nil, found"),
     ),
     "stale token not refused": (
         Change(
             ONCE,
-            "if sub(record, 9, ends - 1) ~= CALL then return {'stale'}, found end",
-            "if sub(record, 9, ends - 1) ~= CALL then return nil, found end",
+            "if sub(record, 9, ends - 1) ~= SEQUENCE then return {'stale'}, found end",
+            "if sub(record, 9, ends - 1) ~= SEQUENCE then return nil, found end",
         ),
     ),
     "tokens forgotten too early": (Change(ONCE, "over = NOW - made > RECORD_AGE", "over = NOW - made >= 0"),),

@@ -6,7 +6,6 @@ import asyncio
 import inspect
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
-from types import MethodType
 from typing import Any, TypeVar
 
 import redis
@@ -15,14 +14,11 @@ from redis.asyncio.cluster import ClusterNode
 from redis.exceptions import TimeoutError
 
 from session_store._core.arguments import kind_of
-from session_store._core.wrapping import unwrapped
 
 T = TypeVar("T")
 
 Cluster = redis.asyncio.RedisCluster
 _PIPELINES = (redis.asyncio.client.Pipeline, redis.asyncio.cluster.ClusterPipeline)
-_EXECUTE = unwrapped(redis.asyncio.Redis.execute_command)
-_EXECUTE_IN_CLUSTER = unwrapped(Cluster.execute_command)
 _SEND = redis.asyncio.connection.AbstractConnection.send_packed_command
 sleep = asyncio.sleep
 
@@ -159,32 +155,6 @@ class _NodePool:
 
     async def release(self, connection: Any) -> None:
         self._node.release(connection)
-
-
-def _is_method(method: object, function: object) -> bool:
-    """Whether a method is a function of redis-py; what somebody has put around it may say so, but is of another type."""
-    return type(method) is MethodType and method.__func__ is function
-
-
-def is_plain(client: Any) -> bool:
-    """Whether a client does with a command what redis-py's own does, without a cache and to any of its connections.
-
-    Others are called: somebody wants to know of every command, to trace it for example, or to do it differently.
-    """
-    return (
-        _is_method(client.execute_command, _EXECUTE)
-        and not client.single_connection_client  # whose connection is taken when it is first used
-        and getattr(client.connection_pool, "cache", None) is None
-    )
-
-
-def is_plain_cluster(client: Any) -> bool:
-    """The same of a cluster's client; one that reads from replicas knows which node a read goes to."""
-    return (
-        _is_method(client.execute_command, _EXECUTE_IN_CLUSTER)
-        and not client.read_from_replicas
-        and client.load_balancing_strategy is None
-    )
 
 
 async def ready(client: Any) -> None:

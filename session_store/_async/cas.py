@@ -12,10 +12,10 @@ from redis.exceptions import RedisClusterException, RedisError, ResponseError
 from session_store._async._flavour import Waiter, check_closure, check_result, sleep, to_the_end
 from session_store._async.commands import AsyncCommands
 from session_store._async.snapshot import AsyncCasSnapshot
+from session_store._core.arguments import check_count
 from session_store._core.attempts import Attempts, Refused, Run, Send, Step, Unanswered
 from session_store._core.commits import CasOps, end, recorded, watched_keys
 from session_store._core.nesting import closure_of, refuse_nesting
-from session_store._core.numbers import check_count
 from session_store._core.operations import Operation, Operations
 from session_store._core.replication import check_replicas
 from session_store._core.settings import Settings
@@ -33,7 +33,7 @@ class AsyncCommit(Generic[R, V]):
         self,
         commands: AsyncCommands,
         settings: Settings[V],
-        make: Operations[V],
+        operations: Operations[V],
         *,
         slot: str | Sequence[str],
         fn: Callable[[AsyncCasSnapshot[V], CasOps[V]], Awaitable[R]],
@@ -41,13 +41,13 @@ class AsyncCommit(Generic[R, V]):
     ) -> None:
         check_closure(fn)
         retries = settings.cas_policy.max_retries if max_retries is None else check_count(max_retries, "max_retries")
-        self._keys = watched_keys(make.base, slot)
-        refuse_nesting(commands.client, make.base, make.namespace)
+        self._keys = watched_keys(operations.base, slot)
+        refuse_nesting(commands.client, operations.base, operations.namespace)
         self._commands = commands
         self._least = settings.min_replicas
-        self._make = make
+        self._operations = operations
         self._fn = fn
-        self._attempts = Attempts(settings, make, keys=self._keys, most_attempts=retries + 1, make_waiter=Waiter)
+        self._attempts = Attempts(settings, operations, keys=self._keys, most_attempts=retries + 1, make_waiter=Waiter)
         self._results: dict[int, R] = {}  # what the closure returned, by attempt
         self._replicas: object = None  # what WAIT said of the commit
         self._deadline = 0.0  # of a call that was struck
@@ -108,10 +108,10 @@ class AsyncCommit(Generic[R, V]):
             return Unanswered(error)
 
     async def _call_closure(self, step: Run) -> list[Operation]:
-        snap = AsyncCasSnapshot(self._commands, self._make, step.watched)
-        ops = CasOps(self._make)
+        snap = AsyncCasSnapshot(self._commands, self._operations, step.watched)
+        ops = CasOps(self._operations)
         try:
-            with closure_of(self._commands.client, self._make.base):
+            with closure_of(self._commands.client, self._operations.base):
                 result = await self._fn(snap, ops)
             check_result(result)
         finally:

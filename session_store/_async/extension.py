@@ -7,8 +7,8 @@ from typing import Any, Generic
 
 from session_store._async.namespace import AsyncNamespace
 from session_store._async.once import once
+from session_store._core.arguments import Duration
 from session_store._core.names import slot_key
-from session_store._core.numbers import Duration
 from session_store._core.scripts import Script
 from session_store._core.values import decoded
 from session_store.codecs import V
@@ -27,7 +27,7 @@ class AsyncExtension(Generic[V]):
 
     def __init__(self, namespace: AsyncNamespace[V]) -> None:
         self._commands = namespace._commands  # noqa: SLF001  # this module is the door that layers have
-        self._operations = namespace._make
+        self._operations = namespace._operations  # noqa: SLF001
 
     async def once(self, script: Script, slots: Sequence[str], *args: object, min_replicas: int = 0) -> Any:
         """The reply to a script that writes, applied once however often the client sends it; whatever its form.

@@ -8,19 +8,20 @@ from typing import TypeVar, overload
 
 from session_store._async import cas
 from session_store._async._flavour import check_closure, check_result
+from session_store._async.bulk import AsyncBulk
 from session_store._async.once import once
 from session_store._async.snapshot import AsyncCasSnapshot
-from session_store._async.whole import AsyncWhole
 from session_store._core import scripts
-from session_store._core.commits import CasOps, end, read_answer, recorded
-from session_store._core.numbers import Duration
+from session_store._core.arguments import Duration
+from session_store._core.commits import CasOps, end, recorded
 from session_store._core.operations import Operation, commit_args
+from session_store._core.replies import read_answer
 from session_store.codecs import V
 
 R = TypeVar("R")
 
 
-class AsyncNamespace(AsyncWhole[V]):
+class AsyncNamespace(AsyncBulk[V]):
     """One session's slots: a cheap handle, made per request by `AsyncSessionStore.namespace`; making one does no I/O.
 
     A slot is a string, a hash or a counter, and comes into being by being written. Every write sets the slot's TTL, to
@@ -57,7 +58,7 @@ class AsyncNamespace(AsyncWhole[V]):
     async def _apply(self, operation: Operation, min_replicas: int = 0) -> int:
         verb, key, ttl_ms, args = operation
         call = scripts.SINGLE, (key,), (verb, ttl_ms, *args)
-        reply = await once(self._commands, self._make, *call, min_replicas=min_replicas)
+        reply = await once(self._commands, self._operations, *call, min_replicas=min_replicas)
         return read_answer(reply, self.name, [operation])
 
     async def ttl(self, slot: str) -> float | None:
@@ -89,14 +90,14 @@ class AsyncNamespace(AsyncWhole[V]):
         if nx and xx:
             raise ValueError("nx and xx exclude each other")
         condition = "nx" if nx else "xx" if xx else ""
-        return await self._apply(self._make.set(slot, value, ttl, condition, keepttl=keepttl)) == 1
+        return await self._apply(self._operations.set(slot, value, ttl, condition, keepttl=keepttl)) == 1
 
     async def delete(self, slot: str) -> bool:
         """Remove a slot, whatever it holds; a counter begins anew afterwards. Returns whether it existed.
 
         One script call (TIME, HMGET, DEL, HSET, HDEL, PTTL), 1 round trip, O(size).
         """
-        return await self._apply(self._make.delete(slot)) == 1
+        return await self._apply(self._operations.delete(slot)) == 1
 
     @overload
     async def hset(
@@ -120,7 +121,7 @@ class AsyncNamespace(AsyncWhole[V]):
 
         One script call (TIME, HMGET, TYPE, HSET, PEXPIRE, HSET, PTTL), 1 round trip, O(fields).
         """
-        return await self._apply(self._make.hset(slot, field, value, mapping, ttl, keepttl=keepttl))
+        return await self._apply(self._operations.hset(slot, field, value, mapping, ttl, keepttl=keepttl))
 
     async def hdel(self, slot: str, *fields: str, ttl: Duration | None = None, keepttl: bool = False) -> int:
         """Remove fields of a hash slot; one without fields is gone. Returns how many were removed.
@@ -128,7 +129,7 @@ class AsyncNamespace(AsyncWhole[V]):
         When none was, the slot stays as it is, its TTL too. One script call (TIME, HMGET, TYPE, HDEL, PEXPIRE, HSET, PTTL),
         1 round trip, O(fields).
         """
-        return await self._apply(self._make.hdel(slot, fields, ttl, keepttl=keepttl))
+        return await self._apply(self._operations.hdel(slot, fields, ttl, keepttl=keepttl))
 
     async def hincrby(
         self, slot: str, field: str, amount: int = 1, *, ttl: Duration | None = None, keepttl: bool = False
@@ -138,7 +139,7 @@ class AsyncNamespace(AsyncWhole[V]):
         A field that holds no integer is a `WrongTypeError`; a sum beyond 64 bits is redis-py's `ResponseError`. One
         script call (TIME, HMGET, TYPE, HGET, HINCRBY, PEXPIRE, HGET, HSET, PTTL), 1 round trip, O(1).
         """
-        return await self._apply(self._make.hincrby(slot, field, amount, ttl, keepttl=keepttl))
+        return await self._apply(self._operations.hincrby(slot, field, amount, ttl, keepttl=keepttl))
 
     async def incr(self, slot: str, amount: int = 1, *, ttl: Duration | None = None, keepttl: bool = False) -> int:
         """Allocate the next id (or a block of `amount` ids, of which it returns the last); the first is 1.
@@ -151,7 +152,7 @@ class AsyncNamespace(AsyncWhole[V]):
         `ReplicationError`. One script call (TIME, HMGET, TYPE, GET, SET, INCRBY, GET, HSET, PTTL), with WAIT behind it for
         `min_replicas`, 1 round trip, O(1).
         """
-        return await self._apply(self._make.incr(slot, amount, ttl, keepttl=keepttl), self._settings.min_replicas)
+        return await self._apply(self._operations.incr(slot, amount, ttl, keepttl=keepttl), self._settings.min_replicas)
 
     async def batch(self, fn: Callable[[CasOps[V]], Awaitable[R]]) -> R:
         """Write several slots in one step, without looking at any: what a function records, all of it or nothing.
@@ -162,7 +163,7 @@ class AsyncNamespace(AsyncWhole[V]):
         1 round trip, O(what is written); none where nothing was recorded.
         """
         check_closure(fn, "fn(ops)")
-        ops = CasOps(self._make)
+        ops = CasOps(self._operations)
         try:
             result = await fn(ops)
             check_result(result)
@@ -172,7 +173,7 @@ class AsyncNamespace(AsyncWhole[V]):
         if operations:
             keys, args = commit_args({}, operations)
             call = scripts.COMMIT, keys, (1, 0, -1, *args)
-            reply = await once(self._commands, self._make, *call, min_replicas=self._settings.min_replicas)
+            reply = await once(self._commands, self._operations, *call, min_replicas=self._settings.min_replicas)
             read_answer(reply, self.name, operations)
         return result
 
@@ -204,5 +205,5 @@ class AsyncNamespace(AsyncWhole[V]):
         of 1 MB. Logs `session-store: cas-contention-retry`, `cas-contention-exhausted`, `cas-commit-unknown`.
         """
         return await cas.AsyncCommit(
-            self._commands, self._settings, self._make, slot=slot, fn=fn, max_retries=max_retries
+            self._commands, self._settings, self._operations, slot=slot, fn=fn, max_retries=max_retries
         ).run()

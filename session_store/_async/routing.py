@@ -19,8 +19,8 @@ from session_store._async.connection import NO_ANSWER, REFUSALS, exchange_all
 from session_store._core.policy import CasPolicy
 
 ASTRAY = (*REFUSALS, *NO_ANSWER, SlotNotCoveredError)  # what a cluster's client may raise for lack of a better way
-_MOST_TURNS = 16  # as many redirections as redis-py follows for one command
-_PACE = CasPolicy(max_retries=_MOST_TURNS)  # while a slot is split between two nodes, or not served
+_MOST_FOLLOWED = 16  # as many redirections as redis-py follows for one command
+_PACE = CasPolicy(max_retries=_MOST_FOLLOWED)  # while a slot is split between two nodes, or not served
 
 
 async def routed(
@@ -30,24 +30,24 @@ async def routed(
 
     `named`: the node that has been named by ASK already.
 
-    Raises an error reply to the first. On a cluster it may turn, up to 16 times; elsewhere there is one way.
+    Raises an error reply to the first. On a cluster it follows up to 16 redirections; elsewhere there are none.
 
     - MOVED, a node out of reach, a slot without a node: the client looks for the owner, with one cheap read that it
       retries as it is configured.
     - ASK: the next time, and only then, it goes to the node that was named, and announces itself there (ASKING).
     - TRYAGAIN, CLUSTERDOWN: a wait, jittered, of up to 0.25 s.
     """
-    turns, most_turns = 0, _MOST_TURNS if isinstance(client, Cluster) else 0
+    followed, most = 0, _MOST_FOLLOWED if isinstance(client, Cluster) else 0
     while True:
         try:
             return await _answers(client, key, named, list(commands))
-        except ASTRAY as error:  # noqa: PERF203  # seldom more than one turn
-            turns += 1
-            if turns > most_turns or isinstance(error, MaxConnectionsError):
+        except ASTRAY as error:  # noqa: PERF203  # seldom more than one is followed
+            followed += 1
+            if followed > most or isinstance(error, MaxConnectionsError):
                 raise
             named = None
             if isinstance(error, (TryAgainError, ClusterDownError)):
-                await sleep(_PACE.delay(turns))
+                await sleep(_PACE.delay(followed))
             elif isinstance(error, AskError) and not isinstance(error, MovedError):
                 named = (error.host, error.port)
             else:

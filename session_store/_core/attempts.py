@@ -13,11 +13,10 @@ import time
 from collections.abc import Callable, Generator, Sequence
 from typing import Any, Generic, NamedTuple
 
-from session_store._core.commits import read_answer
-from session_store._core.contents import Watched
 from session_store._core.operations import Operation, Operations, commit_args
 from session_store._core.outcomes import BEGAN, COMMITTED, FENCED, LOST, STALE, outcome_of
-from session_store._core.queue import Place, Waiter
+from session_store._core.queue import QueueEntry, Waiter
+from session_store._core.replies import Watched, read_answer
 from session_store._core.scripts import BEGIN, COMMIT, RELEASE, Script
 from session_store._core.settings import Settings
 from session_store._core.tokens import Ticket, Token
@@ -81,7 +80,7 @@ class Attempts(Generic[V]):
     def __init__(
         self,
         settings: Settings[V],
-        make: Operations[V],
+        operations: Operations[V],
         *,
         keys: tuple[bytes, ...],
         most_attempts: int,
@@ -91,14 +90,14 @@ class Attempts(Generic[V]):
     ) -> None:
         self._settings = settings
         self._policy = settings.cas_policy
-        self._make = make
+        self._operations = operations
         self._keys = keys
         self._most_attempts = most_attempts
         self._make_waiter = make_waiter
         self._clock = clock
         self._uniform = uniform
         self._queues = settings.queues
-        self._places: list[Place] = []
+        self._entries: list[QueueEntry] = []
         self._ticket: Ticket | None = None
         self._attempt = 0
         self._is_locking = self._policy.lock_timeout > 0 and len(keys) <= _MOST_LOCKS
@@ -131,22 +130,22 @@ class Attempts(Generic[V]):
     def _token(self) -> Token:
         """Drawn when the first call is sent: who waits in a queue has none under way."""
         if self._ticket is None:
-            self._ticket = Ticket(self._make.index)
+            self._ticket = Ticket(self._operations.index)
         return self._ticket.token
 
     def leave(self) -> None:
         """Gives up the places in the queues; for a call that ends without another step, too."""
-        for place in self._places:
-            self._queues.leave(place)
+        for entry in self._entries:
+            self._queues.leave(entry)
 
     def _queue_up(self) -> Steps:
         """Waits until the calls of this process that came first are done."""
         for key in sorted(self._keys):  # so that two who want the same slots do not wait for each other
-            place = self._queues.enter(key, self._make_waiter)
-            self._places.append(place)
-            while not self._queues.may_go(place):
+            entry = self._queues.enter(key, self._make_waiter)
+            self._entries.append(entry)
+            while not self._queues.may_go(entry):
                 self._takes_lock = True  # who has waited must not lose as well
-                yield Wait(self._queues.lease, place.waiter)
+                yield Wait(self._queues.lease, entry.waiter)
 
     def _until_committed(self) -> Steps:
         self._takes_lock = self._takes_lock or self._queues.is_slow
@@ -185,7 +184,7 @@ class Attempts(Generic[V]):
             elif reply[0] == BEGAN:
                 return list(reply)
             elif reply[0] == FENCED:
-                raise NamespacePurgedError(self._make.namespace)
+                raise NamespacePurgedError(self._operations.namespace)
             elif reply[0] == COMMITTED:
                 if self._settings.min_replicas:
                     yield from self._settle(None)  # which also tells how many replicas have it
@@ -212,7 +211,7 @@ class Attempts(Generic[V]):
 
     def _begin_call(self, wanted: str) -> Send:
         args = (*self._token, MOST_BYTES, self._lock_ttl(takes=self._takes_lock), wanted)
-        return Send(BEGIN, (self._make.index, *self._keys), args)
+        return Send(BEGIN, (self._operations.index, *self._keys), args)
 
     def _commit_call(
         self, attempt: int, watched: dict[bytes, Watched], operations: Sequence[Operation], *, by_content: bool = False
@@ -220,7 +219,7 @@ class Attempts(Generic[V]):
         keys, rest = commit_args(watched, operations, by_content=by_content)
         lock_ttl = self._lock_ttl(takes=0 < attempt < self._most_attempts)
         args = (*self._token, attempt, MOST_BYTES, lock_ttl, *rest)
-        return Send(COMMIT, (self._make.index, *keys), args, self._token if operations or not attempt else None)
+        return Send(COMMIT, (self._operations.index, *keys), args, self._token if operations or not attempt else None)
 
     def _commit(
         self, watched: dict[bytes, Watched], operations: Sequence[Operation]
@@ -253,7 +252,7 @@ class Attempts(Generic[V]):
             self._begin_anew()
         else:
             self._may_hold = False  # the script has given them back
-            self.committed = read_answer(reply, self._make.namespace, operations)
+            self.committed = read_answer(reply, self._operations.namespace, operations)
             self._at_stake = False
         return None
 
@@ -276,10 +275,10 @@ class Attempts(Generic[V]):
             self._log("session-store: cas-commit-unknown", attempt=self._attempt)
 
     def _log(self, event: str, **count: int) -> None:
-        self._settings.audit.cas_event(event, self._make.namespace, self._slots()[0], **count)
+        self._settings.audit.cas_event(event, self._operations.namespace, self._slots()[0], **count)
 
     def _begin_anew(self) -> None:
-        """Goes on as another writer, unless an earlier attempt may have committed under the old token."""
+        """Goes on under a new identity, unless an earlier attempt may have committed under the old token."""
         if self._at_stake:
             raise CommitUnknownError(self._keys[0].decode(), self._attempt)
         if self._ticket is not None:
@@ -293,14 +292,14 @@ class Attempts(Generic[V]):
         if isinstance(reply, (Refused, Unanswered)) or outcome_of(reply) == STALE:
             raise CommitUnknownError(self._keys[0].decode(), self._attempt) from error
         self._at_stake = False
-        self.committed = read_answer(reply, self._make.namespace, [])
+        self.committed = read_answer(reply, self._operations.namespace, [])
         if self.committed == 0 and error is not None:
             raise error
 
     def _release_call(self) -> Send:
         """Gives the locks on the server back, if that can be done now; else they run out."""
         locks = [b"~lock:" + slot.encode() for slot in self._slots()]
-        return Send(RELEASE, (self._make.index,), (*self._token, *locks))
+        return Send(RELEASE, (self._operations.index,), (*self._token, *locks))
 
     def _slots(self) -> list[str]:
-        return [key.decode().removeprefix(self._make.base) for key in self._keys]
+        return [key.decode().removeprefix(self._operations.base) for key in self._keys]

@@ -59,7 +59,7 @@ class Member(NamedTuple):
     entry: Entry
 
 
-class Place:
+class Listing:
     """Where the members of one value are named, in one order."""
 
     __slots__ = ("_digest", "_order", "keys")

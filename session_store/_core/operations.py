@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from types import EllipsisType
 from typing import Generic, NamedTuple
 
-from session_store._core.contents import Watched
+from session_store._core.arguments import Duration, amount_and_limit, to_milliseconds
 from session_store._core.names import INDEX, KeySpace, encode_field, slot_key
-from session_store._core.numbers import Duration, amount_and_limit, to_milliseconds
+from session_store._core.replies import Watched
+from session_store._core.scripts import ScriptCall
 from session_store._core.values import values_of
 from session_store.codecs import Codec, PlacedCodec, V
 
@@ -25,9 +26,6 @@ class Operation(NamedTuple):
         return f"Operation(verb={self.verb!r}, ...)"  # keys and values are nobody's business
 
 
-Call = tuple[tuple[bytes, ...], tuple[object, ...]]  # KEYS and ARGV of a script
-
-
 def commit_args(
     watched: Mapping[bytes, Watched], operations: Sequence[Operation], *, by_content: bool = False
 ) -> tuple[tuple[bytes, ...], tuple[object, ...]]:
@@ -42,6 +40,11 @@ def commit_args(
     for verb, key, ttl_ms, op_args in operations:
         args += (verb, numbers.setdefault(key, len(numbers) + 2), ttl_ms, len(op_args), *op_args)
     return tuple(numbers), tuple(args)
+
+
+def load_call(index: bytes, keys: Sequence[bytes], *, every: bool) -> ScriptCall:
+    """A call of `load.lua`. `every`: the keys are all that the index names."""
+    return (index, *keys), ("all" if every else "these",)
 
 
 class Operations(Generic[V]):

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 FENCED: Final = b"fenced"  # refused: a fence stands
 WRONG_TYPE: Final = b"type"  # refused: the slot of an operation, by its number, holds something else
-STALE: Final = b"stale"  # refused: the token is of an earlier call of its writer
+STALE: Final = b"stale"  # refused: the token is of an earlier call of its producer
 BEGAN: Final = b"began"  # the watched slots
 LOCKED: Final = b"locked"  # another call holds the lock of a watched slot: its owner
 COMMITTED: Final = b"committed"  # an earlier attempt has: its number

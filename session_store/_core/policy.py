@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from session_store._core.numbers import check_count, check_wait, to_milliseconds
+from session_store._core.arguments import check_count, check_wait, to_milliseconds
 
 _SHORTEST_POLL, _LONG_POLL, _LONGEST_POLL = 0.001, 0.004, 0.1  # seconds; the longest while closures are slow
 

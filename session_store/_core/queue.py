@@ -28,7 +28,7 @@ class Waiter(Protocol):
         """Ends its waiting, from any thread; False where nobody can be waiting any more."""
 
 
-class Place:
+class QueueEntry:
     """One call's place in the queue of a slot."""
 
     __slots__ = ("is_over", "key", "since", "waiter")
@@ -72,7 +72,7 @@ class Queues:
 
     def clear(self) -> None:
         """Forgets everybody: in a forked process, which has the queues of its parent, but not those who wait in them."""
-        self._queues: dict[bytes, OrderedDict[Place, None]] = {}
+        self._queues: dict[bytes, OrderedDict[QueueEntry, None]] = {}
         self._lock = threading.Lock()  # held for a few steps, never while anybody waits
 
     def _lease(self, seconds: float) -> None:
@@ -86,39 +86,39 @@ class Queues:
         self.is_slow = self.closure_seconds > _SLOW
         self._lease(self.closure_seconds)
 
-    def enter(self, key: bytes, make_waiter: Callable[[], Waiter]) -> Place:
-        """The last place of a key's queue, which may be the first; then nobody has to wait."""
-        place = Place(key)
+    def enter(self, key: bytes, make_waiter: Callable[[], Waiter]) -> QueueEntry:
+        """Enters the queue of a key at its end; the first one does not have to wait."""
+        entry = QueueEntry(key)
         with self._lock:
             queue = self._queues.get(key)
             if queue is None:
                 queue = self._queues[key] = OrderedDict()
-                place.since = self._clock()
+                entry.since = self._clock()
             else:
-                place.waiter = make_waiter()
-            queue[place] = None
-        return place
+                entry.waiter = make_waiter()
+            queue[entry] = None
+        return entry
 
-    def may_go(self, place: Place) -> bool:
+    def may_go(self, entry: QueueEntry) -> bool:
         """Whether one who waits may go on. The first one may have had its lease: then it loses its place."""
         with self._lock:
-            if place.since is None and not place.is_over:
-                queue = self._queues[place.key]
+            if entry.since is None and not entry.is_over:
+                queue = self._queues[entry.key]
                 first = next(iter(queue))
                 if first.since is not None and self._clock() - first.since >= self.lease:
                     self._take_out(first, queue)
-            return place.is_over or place.since is not None
+            return entry.is_over or entry.since is not None
 
-    def leave(self, place: Place) -> None:
-        """Gives a place up, wherever it is, if it has not been lost."""
+    def leave(self, entry: QueueEntry) -> None:
+        """Gives up a place, wherever in the queue it is, if it has not been lost."""
         with self._lock:
-            queue = self._queues.get(place.key)
-            if queue is not None and place in queue:
-                self._take_out(place, queue)
+            queue = self._queues.get(entry.key)
+            if queue is not None and entry in queue:
+                self._take_out(entry, queue)
 
-    def _take_out(self, place: Place, queue: OrderedDict[Place, None]) -> None:
-        place.is_over = True
-        del queue[place]
+    def _take_out(self, entry: QueueEntry, queue: OrderedDict[QueueEntry, None]) -> None:
+        entry.is_over = True
+        del queue[entry]
         while queue:
             first = next(iter(queue))
             if first.since is not None:
@@ -128,7 +128,7 @@ class Queues:
                 return
             first.is_over = True
             del queue[first]
-        del self._queues[place.key]
+        del self._queues[entry.key]
 
 
 _all: WeakSet[Queues] = WeakSet()

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 LIBRARY = files("session_store") / "lua"  # also in a zip, or frozen, where it is no folder
 _EFFECTS = re.compile(rb"^-- Effects +(\w+)", re.MULTILINE)
 
+ScriptCall = tuple[tuple[bytes, ...], tuple[object, ...]]  # KEYS and ARGV
+
 known: dict[bytes, Script] = {}  # every script that was made, by its digest and by its source
 
 

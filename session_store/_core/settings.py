@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Generic
 
-from session_store._core.arguments import has_methods, kind_of
+from session_store._core.arguments import check_count, has_methods, kind_of
 from session_store._core.audit import Audit
 from session_store._core.names import KeySpace
-from session_store._core.numbers import check_count
 from session_store._core.operations import Operations
 from session_store._core.policy import CasPolicy
 from session_store._core.queue import Queues

@@ -1,13 +1,13 @@
 """Tokens: what makes a call that is sent twice happen once.
 
-The server keeps the latest call of each writer, so a writer must never have two calls under way. Writers are those of a
-process and a namespace: the n-th call that a process has under way in a namespace is its writer n there. An index thus
+The server keeps the latest call of each producer, so a producer must never have two calls under way. Producers are those of
+a process and a namespace: the n-th call that a process has under way in a namespace is its producer n there. An index thus
 holds as many records as its namespace has had calls at once, whatever else the process does.
 
-Calls are numbered by one counter of the process, so those of a writer go up: one that arrives after a later call was
-answered is an old one that was long on its way, and is refused. The rest of a call is random, so that two processes that
-were copied from one image, identity and numbers included, are told apart: the second is refused, and goes on as another.
-A call that had no answer may still be on its way: the process then goes on as another, too.
+The sequence of a call begins with random characters, and ends with a number of the process, so those of a producer go up:
+one that arrives after a later call was answered is an old one that was long on its way, and is refused. By the random
+characters, two processes that were copied from one image, identity and numbers included, are told apart: the second is
+refused, and goes on under a new identity. So does a process with a call that had no answer, which may still be on its way.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from typing import NamedTuple
 class Token(NamedTuple):
     """What a call is recognised by, in the form that the scripts' prelude describes."""
 
-    writer: bytes
-    call: bytes
+    producer: bytes
+    sequence: bytes
 
 
 class _Identity:
@@ -36,7 +36,7 @@ class _Identity:
         self.name = b"~" + b2a_base64(os.urandom(6), newline=False)[:6]  # each record has it: an index is small
         self.numbers = count(1)
         self.lock = threading.Lock()
-        self.taken: dict[bytes, int] = {}  # a bit per writer
+        self.taken: dict[bytes, int] = {}  # a bit per producer
 
 
 _identity = _Identity()
@@ -66,11 +66,11 @@ class Ticket:
             self._bit = bit = ~taken & (taken + 1)  # the lowest that is free
             identity.taken[index] = taken | bit
             number = next(identity.numbers)
-        call = b"%b%x" % (b2a_base64(os.urandom(3), newline=False), number)
-        self.token = Token(b"%b%d" % (identity.name, bit.bit_length() - 1), call)
+        sequence = b"%b%x" % (b2a_base64(os.urandom(3), newline=False), number)
+        self.token = Token(b"%b%d" % (identity.name, bit.bit_length() - 1), sequence)
 
     def give_back(self) -> None:
-        """For a call that has been answered: the next one may be of the same writer."""
+        """For a call that has been answered: the next one may be of the same producer."""
         identity = self._identity
         with identity.lock:
             left = identity.taken[self._index] & ~self._bit

@@ -9,20 +9,17 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
-from types import FunctionType, MethodType
+from types import FunctionType
 from typing import Any, TypeVar
 
 import redis
 
 from session_store._core.arguments import kind_of
-from session_store._core.wrapping import unwrapped
 
 T = TypeVar("T")
 
 Cluster = redis.RedisCluster
 _PIPELINES = (redis.client.Pipeline, redis.cluster.ClusterPipeline)
-_EXECUTE = unwrapped(redis.Redis.execute_command)
-_EXECUTE_IN_CLUSTER = unwrapped(Cluster.execute_command)
 _NOT_PLAIN = inspect.CO_COROUTINE | inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
 sleep = time.sleep
 
@@ -113,28 +110,6 @@ def check_client(client: object) -> bool:
     raise TypeError(
         f"client must be a redis.Redis (also a Sentinel master), a redis.RedisCluster or an InMemoryClient, got {got}"
     )
-
-
-def _is_method(method: object, function: object) -> bool:
-    """Whether a method is a function of redis-py; what somebody has put around it may say so, but is of another type."""
-    return type(method) is MethodType and method.__func__ is function
-
-
-def is_plain(client: Any) -> bool:
-    """Whether a client does with a command what redis-py's own does, without a cache and to any of its connections.
-
-    Others are called: somebody wants to know of every command, to trace it for example, or to do it differently.
-    """
-    return (
-        _is_method(client.execute_command, _EXECUTE)
-        and client.connection is None
-        and getattr(client.connection_pool, "cache", None) is None
-    )
-
-
-def is_plain_cluster(client: Any) -> bool:
-    """The same of a cluster's client."""
-    return _is_method(client.execute_command, _EXECUTE_IN_CLUSTER)
 
 
 def ready(client: Any) -> None:

@@ -10,13 +10,13 @@ from typing import Any, NoReturn
 from redis.client import NEVER_DECODE
 from redis.exceptions import ClusterError, NoScriptError, ResponseError
 
-from session_store._sync._flavour import Cluster, gathered, is_plain, is_plain_cluster, pool_of, ready
-from session_store._sync.connection import exchange, typed, when_free
+from session_store._sync._flavour import Cluster, gathered, pool_of, ready
+from session_store._sync.connection import exchange, normalized, when_free
+from session_store._sync.fast_path import is_plain, is_plain_cluster
 from session_store._sync.routing import routed
-from session_store._core.operations import Call
 from session_store._core.replication import wait_command
 from session_store._core.replies import checked, read_reply
-from session_store._core.scripts import NAME, REWRITE, Script
+from session_store._core.scripts import NAME, REWRITE, Script, ScriptCall
 from session_store.errors import WrongTypeError
 
 # Replies as bytes, whatever the client's decode_responses: its decoding could fail on what others wrote.
@@ -47,7 +47,7 @@ class Commands:
         try:
             return when_free(lambda: client.execute_command(*command, **options, **AS_BYTES))
         except ResponseError as error:
-            raise typed(error) from None
+            raise normalized(error) from None
         except (
             ClusterError
         ):  # sent to and fro, executed nowhere: redis-py's async client says ASKING on one connection of
@@ -72,7 +72,7 @@ class Commands:
         except NoScriptError:
             return self._execute(keys[0], script.by_source(keys, args))
 
-    def run_each(self, script: Script, calls: list[Call]) -> list[Any]:
+    def run_each(self, script: Script, calls: list[ScriptCall]) -> list[Any]:
         """Several calls of a script that may be applied twice, in one pipeline; again those that did not know it."""
         replies = self.pipelined([script.by_digest(*call) for call in calls])
         unknown = [number for number, reply in enumerate(replies) if isinstance(reply, NoScriptError)]

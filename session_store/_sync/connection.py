@@ -34,7 +34,7 @@ _IN_SCRIPT = re.compile(r"Error running script .*: -(OOM|READONLY) (.*)")
 _PATIENCE = 20  # seconds that a full pool is waited for, as redis-py's BlockingConnectionPool does
 
 
-def typed(error: Exception) -> Exception:
+def normalized(error: Exception) -> Exception:
     """An error as redis-py has a class for it, where Redis 6.2 tells it as one of the script that met it."""
     met = _IN_SCRIPT.match(str(error))
     return error if met is None else _CLASSES[met[1]](met[2])
@@ -99,7 +99,7 @@ def exchange(pool: Any, command: tuple[object, ...], met: Exception | None = Non
         return reply
     except ResponseError as error:
         is_whole = True
-        raise typed(error) from None
+        raise normalized(error) from None
     finally:
         if not is_whole:
             close(connection)
@@ -152,4 +152,4 @@ def _reply(connection: Any) -> Any:
     try:
         return connection.read_response(disable_decoding=True)
     except ResponseError as error:
-        return typed(error)
+        return normalized(error)

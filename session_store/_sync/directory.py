@@ -6,22 +6,22 @@ from __future__ import annotations
 from typing import Any
 
 from session_store._sync.commands import Commands
+from session_store._core.arguments import Duration, check_count, to_milliseconds
 from session_store._core.directories import (
     ADD,
     LEAST_LOOKED_AT,
     PAGE,
     REMOVE,
     Entry,
+    Listing,
     Member,
     Order,
     Page,
-    Place,
     check_name,
     refreshed_ms,
     still_dead,
 )
 from session_store._core.names import slot_key
-from session_store._core.numbers import Duration, check_count, to_milliseconds
 from session_store._core.replies import checked
 from session_store._core.settings import Settings
 
@@ -56,8 +56,8 @@ class Directory:
     def __repr__(self) -> str:
         return f"{type(self).__name__}(prefix={self._settings.keyspace.prefix!r}, name={self._name!r})"
 
-    def _place(self, value: str, order: str = "created") -> Place:
-        return Place(self._settings.keyspace, self._name, value, order)
+    def _listing(self, value: str, order: str = "created") -> Listing:
+        return Listing(self._settings.keyspace, self._name, value, order)
 
     def add(self, value: str, namespace: str, *, ttl: Duration | None = None) -> bool:
         """Name a namespace, or tell that it is active. Returns whether it is new.
@@ -67,14 +67,14 @@ class Directory:
         that is shorter. One script call (ZADD, ZSCORE, PTTL, PEXPIRE), 1 round trip, O(log members). It may be sent again.
         """
         self._settings.keyspace.base(namespace)
-        place = self._place(value)
+        listing = self._listing(value)
         ttl_ms = self._settings.default_ttl_ms if ttl is None else to_milliseconds(ttl, "ttl")
-        return bool(self._commands.run(ADD, place.keys, (namespace.encode(), ttl_ms, refreshed_ms(ttl_ms))))
+        return bool(self._commands.run(ADD, listing.keys, (namespace.encode(), ttl_ms, refreshed_ms(ttl_ms))))
 
     def remove(self, value: str, namespace: str) -> bool:
         """Name it no more. Returns whether it was named. One script call (ZREM), 1 round trip, O(log members)."""
         self._settings.keyspace.base(namespace)
-        return bool(self._commands.run(REMOVE, self._place(value).keys, (b"", namespace.encode())))
+        return bool(self._commands.run(REMOVE, self._listing(value).keys, (b"", namespace.encode())))
 
     def list(
         self, value: str, *, slot: str, limit: int = 50, cursor: str | None = None, order: Order = "created"
@@ -89,22 +89,22 @@ class Directory:
         2 round trips, on a cluster one more to each primary; 2 more for each 64 members that have ended, and 1 to forget
         them. O(members looked at).
         """
-        place, behind = self._place(value, order), self._place(value, order).behind(cursor)
+        listing, behind = self._listing(value, order), self._listing(value, order).behind(cursor)
         if check_count(limit, "limit") == 0:
             raise ValueError("limit must be at least 1")
         found: list[Member] = []
         while True:
             most = max(limit + 1 - len(found), LEAST_LOOKED_AT)
-            reply = self._commands.run(PAGE, place.keys, (most, *behind))
-            members = place.members(reply)
+            reply = self._commands.run(PAGE, listing.keys, (most, *behind))
+            members = listing.members(reply)
             keys = [slot_key(self._settings.keyspace.base(member.entry.name), slot) for member in members]
             lives = checked(self._commands.pipelined([("EXISTS", key) for key in keys]))
             ended = [member.name for member, live in zip(members, lives, strict=True) if not live]
             if ended:
-                self._commands.run(REMOVE, self._place(value).keys, (still_dead(reply), *ended))
+                self._commands.run(REMOVE, self._listing(value).keys, (still_dead(reply), *ended))
             found += [member for member, live in zip(members, lives, strict=True) if live]
             if len(found) > limit or len(members) < most:
                 break
             behind = (members[-1].time, members[-1].name)
         page = found[:limit]
-        return Page(tuple(member.entry for member in page), place.cursor(page[-1]) if len(found) > limit else None)
+        return Page(tuple(member.entry for member in page), listing.cursor(page[-1]) if len(found) > limit else None)

@@ -9,19 +9,20 @@ from typing import TypeVar, overload
 
 from session_store._sync import cas
 from session_store._sync._flavour import check_closure, check_result
+from session_store._sync.bulk import Bulk
 from session_store._sync.once import once
 from session_store._sync.snapshot import CasSnapshot
-from session_store._sync.whole import Whole
 from session_store._core import scripts
-from session_store._core.commits import CasOps, end, read_answer, recorded
-from session_store._core.numbers import Duration
+from session_store._core.arguments import Duration
+from session_store._core.commits import CasOps, end, recorded
 from session_store._core.operations import Operation, commit_args
+from session_store._core.replies import read_answer
 from session_store.codecs import V
 
 R = TypeVar("R")
 
 
-class Namespace(Whole[V]):
+class Namespace(Bulk[V]):
     """One session's slots: a cheap handle, made per request by `SessionStore.namespace`; making one does no I/O.
 
     A slot is a string, a hash or a counter, and comes into being by being written. Every write sets the slot's TTL, to
@@ -57,7 +58,7 @@ class Namespace(Whole[V]):
     def _apply(self, operation: Operation, min_replicas: int = 0) -> int:
         verb, key, ttl_ms, args = operation
         call = scripts.SINGLE, (key,), (verb, ttl_ms, *args)
-        reply = once(self._commands, self._make, *call, min_replicas=min_replicas)
+        reply = once(self._commands, self._operations, *call, min_replicas=min_replicas)
         return read_answer(reply, self.name, [operation])
 
     def ttl(self, slot: str) -> float | None:
@@ -89,14 +90,14 @@ class Namespace(Whole[V]):
         if nx and xx:
             raise ValueError("nx and xx exclude each other")
         condition = "nx" if nx else "xx" if xx else ""
-        return self._apply(self._make.set(slot, value, ttl, condition, keepttl=keepttl)) == 1
+        return self._apply(self._operations.set(slot, value, ttl, condition, keepttl=keepttl)) == 1
 
     def delete(self, slot: str) -> bool:
         """Remove a slot, whatever it holds; a counter begins anew afterwards. Returns whether it existed.
 
         One script call (TIME, HMGET, DEL, HSET, HDEL, PTTL), 1 round trip, O(size).
         """
-        return self._apply(self._make.delete(slot)) == 1
+        return self._apply(self._operations.delete(slot)) == 1
 
     @overload
     def hset(
@@ -120,7 +121,7 @@ class Namespace(Whole[V]):
 
         One script call (TIME, HMGET, TYPE, HSET, PEXPIRE, HSET, PTTL), 1 round trip, O(fields).
         """
-        return self._apply(self._make.hset(slot, field, value, mapping, ttl, keepttl=keepttl))
+        return self._apply(self._operations.hset(slot, field, value, mapping, ttl, keepttl=keepttl))
 
     def hdel(self, slot: str, *fields: str, ttl: Duration | None = None, keepttl: bool = False) -> int:
         """Remove fields of a hash slot; one without fields is gone. Returns how many were removed.
@@ -128,7 +129,7 @@ class Namespace(Whole[V]):
         When none was, the slot stays as it is, its TTL too. One script call (TIME, HMGET, TYPE, HDEL, PEXPIRE, HSET, PTTL),
         1 round trip, O(fields).
         """
-        return self._apply(self._make.hdel(slot, fields, ttl, keepttl=keepttl))
+        return self._apply(self._operations.hdel(slot, fields, ttl, keepttl=keepttl))
 
     def hincrby(
         self, slot: str, field: str, amount: int = 1, *, ttl: Duration | None = None, keepttl: bool = False
@@ -138,7 +139,7 @@ class Namespace(Whole[V]):
         A field that holds no integer is a `WrongTypeError`; a sum beyond 64 bits is redis-py's `ResponseError`. One
         script call (TIME, HMGET, TYPE, HGET, HINCRBY, PEXPIRE, HGET, HSET, PTTL), 1 round trip, O(1).
         """
-        return self._apply(self._make.hincrby(slot, field, amount, ttl, keepttl=keepttl))
+        return self._apply(self._operations.hincrby(slot, field, amount, ttl, keepttl=keepttl))
 
     def incr(self, slot: str, amount: int = 1, *, ttl: Duration | None = None, keepttl: bool = False) -> int:
         """Allocate the next id (or a block of `amount` ids, of which it returns the last); the first is 1.
@@ -151,7 +152,7 @@ class Namespace(Whole[V]):
         `ReplicationError`. One script call (TIME, HMGET, TYPE, GET, SET, INCRBY, GET, HSET, PTTL), with WAIT behind it for
         `min_replicas`, 1 round trip, O(1).
         """
-        return self._apply(self._make.incr(slot, amount, ttl, keepttl=keepttl), self._settings.min_replicas)
+        return self._apply(self._operations.incr(slot, amount, ttl, keepttl=keepttl), self._settings.min_replicas)
 
     def batch(self, fn: Callable[[CasOps[V]], R]) -> R:
         """Write several slots in one step, without looking at any: what a function records, all of it or nothing.
@@ -162,7 +163,7 @@ class Namespace(Whole[V]):
         1 round trip, O(what is written); none where nothing was recorded.
         """
         check_closure(fn, "fn(ops)")
-        ops = CasOps(self._make)
+        ops = CasOps(self._operations)
         try:
             result = fn(ops)
             check_result(result)
@@ -172,7 +173,7 @@ class Namespace(Whole[V]):
         if operations:
             keys, args = commit_args({}, operations)
             call = scripts.COMMIT, keys, (1, 0, -1, *args)
-            reply = once(self._commands, self._make, *call, min_replicas=self._settings.min_replicas)
+            reply = once(self._commands, self._operations, *call, min_replicas=self._settings.min_replicas)
             read_answer(reply, self.name, operations)
         return result
 
@@ -204,5 +205,5 @@ class Namespace(Whole[V]):
         of 1 MB. Logs `session-store: cas-contention-retry`, `cas-contention-exhausted`, `cas-commit-unknown`.
         """
         return cas.Commit(
-            self._commands, self._settings, self._make, slot=slot, fn=fn, max_retries=max_retries
+            self._commands, self._settings, self._operations, slot=slot, fn=fn, max_retries=max_retries
         ).run()

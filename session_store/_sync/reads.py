@@ -22,20 +22,20 @@ class Reads(ABC, Generic[V]):
     """
 
     __slots__ = ()
-    _make: Operations[V]
+    _operations: Operations[V]
 
     @abstractmethod
     def _read(self, command: str, key: bytes, *args: bytes) -> Any:
         """The reply to one read command."""
 
     def _key(self, slot: str) -> bytes:
-        return slot_key(self._make.base, slot)
+        return slot_key(self._operations.base, slot)
 
     def get(self, slot: str) -> V | None:
         """The value of a string slot, None when there is no such slot. GET, O(length)."""
         key = self._key(slot)
         value = self._read("GET", key)
-        return None if value is None else decoded(key, self._make.values.decode, slot, None, value)
+        return None if value is None else decoded(key, self._operations.values.decode, slot, None, value)
 
     def exists(self, slot: str) -> bool:
         """Whether a slot lives, whatever it holds. EXISTS, O(1)."""
@@ -57,7 +57,7 @@ class Reads(ABC, Generic[V]):
         """The value of one field of a hash slot, None when there is no such slot or field. HGET, O(1)."""
         key = self._key(slot)
         value = self._read("HGET", key, encode_field(field))
-        return None if value is None else decoded(key, self._make.values.decode, slot, field, value)
+        return None if value is None else decoded(key, self._operations.values.decode, slot, field, value)
 
     def hmget(self, slot: str, fields: Iterable[str]) -> list[V | None]:
         """The values of some fields of a hash slot, in their order. HMGET, O(fields); nothing is sent for none."""
@@ -66,13 +66,13 @@ class Reads(ABC, Generic[V]):
             raise TypeError("fields must be an iterable of field names, not one string")
         names = [encode_field(field) for field in fields]
         values = self._read("HMGET", key, *names) if names else []
-        return decoded(key, self._make.values.decode_some, slot, names, values)
+        return decoded(key, self._operations.values.decode_some, slot, names, values)
 
     def hgetall(self, slot: str) -> dict[str, V]:
         """All fields of a hash slot and their values, empty when there is no such slot. HGETALL, O(fields)."""
         key = self._key(slot)
         fields: dict[bytes, bytes] = self._read("HGETALL", key)
-        return decoded(key, self._make.values.decode_all, slot, fields)
+        return decoded(key, self._operations.values.decode_all, slot, fields)
 
     def hkeys(self, slot: str) -> list[str]:
         """The fields of a hash slot, in no order. HKEYS, O(fields)."""

@@ -10,15 +10,14 @@ from redis.exceptions import ResponseError
 
 from session_store._sync.commands import Commands, raise_reply
 from session_store._sync.reads import Reads
-from session_store._core.commits import Ended
-from session_store._core.contents import Watched
+from session_store._core.commits import ClosureScoped
 from session_store._core.operations import Operations
-from session_store._core.replies import read_reply
+from session_store._core.replies import Watched, read_reply
 from session_store._core.scripts import READ
 from session_store.codecs import V
 
 
-class CasSnapshot(Ended, Reads[V]):
+class CasSnapshot(ClosureScoped, Reads[V]):
     """What a closure reads: the watched slots as they were when the attempt began, other slots as they are.
 
     The watched slots cost no round trip, unless they were large (over 64 KB, or a hash over 256 fields that Redis does
@@ -26,12 +25,12 @@ class CasSnapshot(Ended, Reads[V]):
     whatever the closure does with what it saw.
     """
 
-    __slots__ = ("_commands", "_make", "_watched")
+    __slots__ = ("_commands", "_operations", "_watched")
 
-    def __init__(self, commands: Commands, make: Operations[V], watched: Mapping[bytes, Watched]) -> None:
+    def __init__(self, commands: Commands, operations: Operations[V], watched: Mapping[bytes, Watched]) -> None:
         super().__init__()
         self._commands = commands
-        self._make = make
+        self._operations = operations
         self._watched = watched
 
     def _read(self, command: str, key: bytes, *args: bytes) -> Any:
@@ -41,7 +40,7 @@ class CasSnapshot(Ended, Reads[V]):
             return self._commands.read(command, key, *args)
         if not slot.is_large:
             return slot.answer(command, key, args)
-        call = (self._make.index, key), (slot.mark, slot.content_mark, command, *args)
+        call = (self._operations.index, key), (slot.mark, slot.content_mark, command, *args)
         try:
             return read_reply(command, slot.noticed(self._commands.run(READ, *call)))
         except ResponseError as error:

@@ -11,16 +11,14 @@ from session_store._sync._flavour import check_client, ready
 from session_store._sync.commands import Commands, scan
 from session_store._sync.directory import Directory
 from session_store._sync.namespace import Namespace
-from session_store._core.arguments import kind_of
+from session_store._core.arguments import Duration, kind_of, to_milliseconds
 from session_store._core.audit import Audit
-from session_store._core.loading import load_call, loaded
 from session_store._core.names import INDEX, KeySpace, listed_keys, slot_key
-from session_store._core.numbers import Duration, to_milliseconds
-from session_store._core.operations import Call
+from session_store._core.operations import load_call
 from session_store._core.outcomes import DONE
 from session_store._core.policy import CasPolicy
-from session_store._core.replies import checked
-from session_store._core.scripts import LOAD, PURGE
+from session_store._core.replies import checked, loaded
+from session_store._core.scripts import LOAD, PURGE, ScriptCall
 from session_store._core.settings import Settings
 from session_store.codecs import Codec, PlacedCodec, TextCodec, V
 
@@ -41,7 +39,7 @@ class SessionStore(Generic[V]):
     - `cas_policy`: how `with_cas` tries again.
     - `hash_tags`: whether the namespace is a cluster's hash tag; None: on exactly for a cluster client, which needs them.
     - `log_name`: what events and reprs show instead of the name of a namespace (itself often a credential) or slot, as
-      `fingerprint` makes it; None shows the name.
+      `fingerprint` all_operations it; None shows the name.
     - `min_replicas`: how many replicas must have a commit, an id or a fence before it is acknowledged; where they have
       not within a second (or half of the client's `socket_timeout`, if shorter), it is a `ReplicationError`.
 
@@ -142,12 +140,17 @@ class SessionStore(Generic[V]):
         """
         if isinstance(namespaces, (str, bytes)):
             raise TypeError("namespaces must be an iterable of names, not one string")
-        makes = [self._settings.operations(name) for name in dict.fromkeys(namespaces)]
-        keys = [slot_key(make.base, slot) for make in makes]
-        calls = [load_call(make.index, [key], whole=False) for make, key in zip(makes, keys, strict=True)]
+        all_operations = [self._settings.operations(name) for name in dict.fromkeys(namespaces)]
+        keys = [slot_key(operations.base, slot) for operations in all_operations]
+        calls = [
+            load_call(operations.index, [key], every=False)
+            for operations, key in zip(all_operations, keys, strict=True)
+        ]
         replies = self._commands.run_each(LOAD, calls)
-        found = (loaded(*each) for each in zip(makes, ([key] for key in keys), replies, strict=True))
-        return {make.namespace: each[slot] for make, each in zip(makes, found, strict=True) if each}
+        found = (loaded(*each) for each in zip(all_operations, ([key] for key in keys), replies, strict=True))
+        return {
+            operations.namespace: each[slot] for operations, each in zip(all_operations, found, strict=True) if each
+        }
 
     def purge_many(self, namespaces: Iterable[str], *, fence: Duration | None = None) -> dict[str, int]:
         """Delete all slots of many namespaces: the sessions of a user, say. How many slots lived, by name.
@@ -175,11 +178,11 @@ class SessionStore(Generic[V]):
         return counts
 
     def _purged(self, handles: list[Namespace[V]], fence_ms: int) -> list[Any]:
-        makes = [self._settings.operations(handle.name) for handle in handles]
-        listed = checked(self._commands.pipelined([("HKEYS", make.index) for make in makes]))
-        calls: list[Call] = [
-            ((make.index, *listed_keys(make.base, fields)), ("all", fence_ms))
-            for make, fields in zip(makes, listed, strict=True)
+        all_operations = [self._settings.operations(handle.name) for handle in handles]
+        listed = checked(self._commands.pipelined([("HKEYS", operations.index) for operations in all_operations]))
+        calls: list[ScriptCall] = [
+            ((operations.index, *listed_keys(operations.base, fields)), ("all", fence_ms))
+            for operations, fields in zip(all_operations, listed, strict=True)
         ]
         return self._commands.run_each(PURGE, calls)
 

@@ -3,8 +3,8 @@
 -- Effects   reads, and takes locks
 --
 -- KEYS[2..] the watched slots
--- ARGV[1]   the field of the writer in the index
--- ARGV[2]   its call
+-- ARGV[1]   the field of the producer in the index
+-- ARGV[2]   the sequence of the call
 -- ARGV[3]   bytes that a slot may have to be sent along
 -- ARGV[4]   what is done about locks. 0: waits for those of others; more: the same, and takes them, for so many
 --           milliseconds; -1: leaves them alone

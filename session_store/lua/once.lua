@@ -1,15 +1,15 @@
 -- What makes a call that arrives twice happen once, under the rules of its namespace. A body calls `enter` first and gives
 -- its reply back, if there is one; then it looks, and may `refuse`; then it writes, and ends with `leave`.
 --
--- ARGV[1]   the field of the writer in the index, '~<writer>'
--- ARGV[2]   its call: 4 random characters and a hexadecimal number
+-- ARGV[1]   the field of the producer in the index, '~<producer>'
+-- ARGV[2]   the sequence of the call: 4 random characters and a hexadecimal number
 --
 -- Replies   {'fenced'}        refused: the namespace is fenced
---           {'stale'}         refused: the token is of an earlier call of its writer
+--           {'stale'}         refused: the token is of an earlier call of its producer
 --           {'<why>', 1}      refused by the body: 'type', the slot holds something else
 --           answer            a short text that does not begin with '!', or a number: given now, or when the call came first
 
-local WRITER, CALL = ARGV[1], ARGV[2]
+local PRODUCER, SEQUENCE = ARGV[1], ARGV[2]
 local WRONG_TYPE, OVERFLOW = '!type', '!overflow'   -- why a call was refused, as it is recorded
 local NOW_MS, NOW = now_ms()
 local SWEPT = 64            -- fields of the index that are looked at together
@@ -25,10 +25,10 @@ local function refusal(why)
 end
 
 -- Reads what the index says of the call and of its slots, and the fields in `more`. Gives the reply where nothing is to be
--- done, else nil: the namespace is fenced; the call came before, and this was its reply; it is stale: its writer has gone
+-- done, else nil: the namespace is fenced; the call came before, and this was its reply; it is stale: its producer has gone
 -- on to other calls, so this is an old one that was long on its way. Then the values of `more`.
 local function enter(more)
-  local names = {'~fence', WRITER, unpack(more or {})}
+  local names = {'~fence', PRODUCER, unpack(more or {})}
   local last = #names
   for number = 2, math.min(#KEYS, MOST_TOGETHER) do names[last + number - 1] = slot_of(number) end
   local head = call('HMGET', INDEX, unpack(names))
@@ -44,8 +44,8 @@ local function enter(more)
   if fence and NOW_MS < tonumber(fence) then return {'fenced'}, found end
   if not record then return nil, found end
   local ends = find(record, ':', 13, true)
-  if tonumber(sub(record, 13, ends - 1), 16) < tonumber(sub(CALL, 5), 16) then return nil, found end
-  if sub(record, 9, ends - 1) ~= CALL then return {'stale'}, found end
+  if tonumber(sub(record, 13, ends - 1), 16) < tonumber(sub(SEQUENCE, 5), 16) then return nil, found end
+  if sub(record, 9, ends - 1) ~= SEQUENCE then return {'stale'}, found end
   local left, answer = call('PTTL', INDEX), sub(record, ends + 1)
   if left > 0 then call('PEXPIRE', INDEX, left) end   -- so that a WAIT behind this call waits for the first as well
   return sub(answer, 1, 1) == '!' and refusal(answer) or answer, found
@@ -55,7 +55,7 @@ end
 -- records, locks, and names of slots; but not where a counter stood. Of a small index all of it, of a large one some: no
 -- call does much, and many do it all.
 local function recorded(answer)
-  if not record or string.byte(CALL) % 16 == 0 then
+  if not record or string.byte(SEQUENCE) % 16 == 0 then
     local fields, gone
     if call('HLEN', INDEX) <= SWEPT then
       fields, gone = call('HGETALL', INDEX), {}
@@ -71,7 +71,7 @@ local function recorded(answer)
         over = tonumber(value) <= NOW_MS
       elseif sub(name, 1, 6) == '~lock:' then
         over = tonumber(sub(value, 1, find(value, ':', 1, true) - 1)) <= NOW_MS
-      elseif name ~= WRITER then
+      elseif name ~= PRODUCER then
         local made = tonumber(sub(value, 1, 8), 16)
         over = NOW - made > RECORD_AGE
         if made > NOW then   -- the clock was ahead, and has been set right: its age counts from now on
@@ -82,7 +82,7 @@ local function recorded(answer)
     end
     if gone[1] then call('HDEL', INDEX, unpack(gone)) end
   end
-  return string.format('%08x', NOW) .. CALL .. ':' .. answer
+  return string.format('%08x', NOW) .. SEQUENCE .. ':' .. answer
 end
 
 -- Ends a call that did what it was to do, also where that was nothing: it might find something to do if it arrived again.
@@ -90,7 +90,7 @@ end
 -- when the slot has ended, too, `ends_after(ttl, NOW)` of other slots, or false when it is not to name the slot.
 -- `longest`: milliseconds that these live at most.
 local function leave(answer, changed, longest)
-  local fields, gone = {WRITER, recorded(answer)}, {fence and '~fence' or nil}   -- which has ended
+  local fields, gone = {PRODUCER, recorded(answer)}, {fence and '~fence' or nil}   -- which has ended
   for number, after in pairs(changed) do
     if after then
       fields[#fields + 1], fields[#fields + 2] = slot_of(number), after

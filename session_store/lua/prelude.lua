@@ -3,9 +3,9 @@
 -- KEYS[1]   <prefix>:<namespace>:~index   hash: a field per slot: minus the second since the epoch at which it ends or,
 --                                         for a counter, its last value, with '=' before one below 0. Others are:
 --           ~fence        when the fence ends, in milliseconds since the epoch
---           ~lock:<slot>  who holds the slot's lock, as <when it ends, in milliseconds>:<writer><call>
---           ~<writer>     its latest call, as <second, 8 hexadecimal digits><call>:<answer, or why it was refused>. A call
---                         is 4 random characters and a hexadecimal number that only goes up
+--           ~lock:<slot>  who holds the slot's lock, as <when it ends, in milliseconds>:<producer><sequence>
+--           ~<producer>   its latest call, as <second, 8 hexadecimal digits><sequence>:<answer, or why it was refused>. A
+--                         sequence is 4 random characters and a hexadecimal number that only goes up
 -- KEYS[2..] <prefix>:<namespace>:<slot>   string or hash: what the application stores
 --
 -- All of this runs at every call, the making of its functions included.

@@ -2,8 +2,8 @@
 --
 -- Effects   writes
 --
--- ARGV[1]   the field of the writer in the index
--- ARGV[2]   its call
+-- ARGV[1]   the field of the producer in the index
+-- ARGV[2]   the sequence of the call
 -- ARGV[3..] the fields of the locks
 
 local names = {unpack(ARGV, 3)}

@@ -10,7 +10,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from session_store._core.numbers import check_count
+from session_store._core.arguments import check_count
 from session_store.errors import SessionStoreError
 from session_store.testing import strategies
 

@@ -12,7 +12,7 @@ from fakeredis._commands import Signature
 from fakeredis._core import Database
 from fakeredis._socket import AsyncFakeSocket, FakeSocket
 
-from session_store._core.numbers import Duration, to_milliseconds
+from session_store._core.arguments import Duration, to_milliseconds
 from session_store._core.scripts import COMMIT
 
 

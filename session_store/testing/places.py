@@ -20,7 +20,7 @@ _STEP = 1000  # keys that are removed together
 _CHECK_SECONDS = 5
 
 
-class Place(NamedTuple):
+class Clients(NamedTuple):
     """The clients of one test."""
 
     prefix: str
@@ -42,18 +42,18 @@ def _say_so(client: Any) -> None:
 
 
 @contextmanager
-def in_memory() -> Iterator[Place]:
+def in_memory() -> Iterator[Clients]:
     """A fresh server in memory. Raises `ImportError` where the extra `testing` is missing."""
     from session_store.testing import AsyncInMemoryClient, InMemoryClient
 
     client = InMemoryClient()
     async_client = AsyncInMemoryClient(server=client.server)
     with _loop_by_loop(async_client, lambda: AsyncInMemoryClient(server=client.server)), client:
-        yield Place("test", client, async_client)
+        yield Clients("test", client, async_client)
 
 
 @contextmanager
-def on_server(url: str) -> Iterator[Place]:
+def on_server(url: str) -> Iterator[Clients]:
     """A server, on which every key of a new prefix is removed afterwards, and nothing else is touched."""
     prefix = f"pytest-{uuid4().hex[:12]}"  # not from `random`: that may be seeded alike in every test process
     async_client = redis.asyncio.Redis.from_url(url)
@@ -62,7 +62,7 @@ def on_server(url: str) -> Iterator[Place]:
         _say_so(async_client)
         afterwards.callback(remove, client, prefix)
         afterwards.enter_context(_loop_by_loop(async_client, lambda: redis.asyncio.Redis.from_url(url)))
-        yield Place(prefix, client, async_client)
+        yield Clients(prefix, client, async_client)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ import pytest
 
 if TYPE_CHECKING:
     from session_store import AsyncNamespace, AsyncSessionStore, Namespace, SessionStore
-    from session_store.testing.places import Place
+    from session_store.testing.places import Clients
 
 _OPTION = "--session-store-url"
 _TTL = 3600  # seconds
@@ -83,7 +83,7 @@ def pytest_runtest_call(item: pytest.Item) -> None:
 
 
 @pytest.fixture
-def _session_store_place(request: pytest.FixtureRequest) -> Iterator[Place]:
+def _session_store_place(request: pytest.FixtureRequest) -> Iterator[Clients]:
     """The clients of one test: in memory, or on the server of the option."""
     from session_store.testing.places import in_memory, on_server
 
@@ -98,7 +98,7 @@ def session_store_options() -> dict[str, Any]:
     return {}
 
 
-def _settings(options: Any, place: Place) -> dict[str, Any]:
+def _settings(options: Any, place: Clients) -> dict[str, Any]:
     """What a store is made with."""
     if not isinstance(options, dict):
         raise TypeError(f"session_store_options must return a dict of settings, got {type(options).__name__}")
@@ -109,19 +109,19 @@ def _settings(options: Any, place: Place) -> dict[str, Any]:
 
 
 @pytest.fixture
-def session_store_client(_session_store_place: Place) -> Any:
+def session_store_client(_session_store_place: Clients) -> Any:
     """The client of `session_store`: an `InMemoryClient`, fresh for every test, or a `redis.Redis`."""
     return _session_store_place.client
 
 
 @pytest.fixture
-def async_session_store_client(_session_store_place: Place) -> Any:
+def async_session_store_client(_session_store_place: Clients) -> Any:
     """The client of `async_session_store`, on the same server as `session_store_client`."""
     return _session_store_place.async_client
 
 
 @pytest.fixture
-def session_store(_session_store_place: Place, session_store_options: dict[str, Any]) -> SessionStore[Any]:
+def session_store(_session_store_place: Clients, session_store_options: dict[str, Any]) -> SessionStore[Any]:
     """A `SessionStore` in memory, fresh for every test, or on the server of --session-store-url."""
     from session_store import SessionStore
 
@@ -129,7 +129,7 @@ def session_store(_session_store_place: Place, session_store_options: dict[str, 
 
 
 @pytest.fixture
-def async_session_store(_session_store_place: Place, session_store_options: dict[str, Any]) -> AsyncSessionStore[Any]:
+def async_session_store(_session_store_place: Clients, session_store_options: dict[str, Any]) -> AsyncSessionStore[Any]:
     """An `AsyncSessionStore` that shares its data with `session_store`; any event loop may use it."""
     from session_store import AsyncSessionStore
 

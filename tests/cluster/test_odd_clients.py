@@ -17,7 +17,7 @@ from support.closures import Steps
 from support.deployments import Cluster
 
 from session_store import AsyncSessionStore, ReplicationError
-from session_store._async import lane
+from session_store._async import pipelining
 
 GONE = AttributeError("'NoneType' object has no attribute 'writelines'")  # as redis-py raises it
 
@@ -134,7 +134,7 @@ def test_owner_that_is_looked_for_while_others_close_connections(
     assert ns.get("n") == "6"
 
 
-async def test_lane_whose_connection_is_closed_by_another(
+async def test_pipeline_whose_connection_is_closed_by_another(
     cluster: Cluster, prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The call goes the client's own way."""
@@ -142,9 +142,9 @@ async def test_lane_whose_connection_is_closed_by_another(
         ns = AsyncSessionStore(client, prefix=prefix, default_ttl=600).namespace("user")
         assert await ns.incr("n") == 1
         for at in range(1, 4):
-            pool_of = Instead(_closed_lane, lane.pool_of, range(at, at + 1))
+            pool_of = Instead(_closed_pipeline, pipelining.pool_of, range(at, at + 1))
             with monkeypatch.context() as patch:
-                patch.setattr(lane, "pool_of", pool_of)
+                patch.setattr(pipelining, "pool_of", pool_of)
                 assert await asyncio.gather(*(ns.with_cas("n", _async_add_one) for _ in range(3))) == [
                     3 * at - 1,
                     3 * at,
@@ -153,7 +153,7 @@ async def test_lane_whose_connection_is_closed_by_another(
             assert pool_of.calls >= at
 
 
-async def _closed_lane(*_: Any) -> Any:
+async def _closed_pipeline(*_: Any) -> Any:
     class ClosedNode(ClosedPool):
         name = "closed"
 

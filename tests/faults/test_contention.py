@@ -38,7 +38,7 @@ LIMIT = 60  # seconds for all writers, however slow the machine
 NO_LOCKS = CasPolicy(lock_timeout=0)
 
 
-class Place:
+class Contention:
     """Where a namespace is: its clients of both flavours reach the same slots."""
 
     def __init__(self, prefix: str, client: Any, make_async: Any, policy: CasPolicy = NO_LOCKS) -> None:
@@ -107,17 +107,17 @@ def policy(request: pytest.FixtureRequest) -> CasPolicy:
 
 
 @pytest.fixture(params=["server", "memory"])
-def place(request: pytest.FixtureRequest, server: Server, prefix: str, policy: CasPolicy) -> Iterator[Place]:
+def place(request: pytest.FixtureRequest, server: Server, prefix: str, policy: CasPolicy) -> Iterator[Contention]:
     if request.param == "memory":
         client = InMemoryClient()
-        yield Place(prefix, client, lambda: AsyncInMemoryClient(server=client.server), policy)
+        yield Contention(prefix, client, lambda: AsyncInMemoryClient(server=client.server), policy)
         client.close()
         return
     with redis.Redis(port=server.port, socket_timeout=10) as client:
-        yield Place(prefix, client, lambda: redis.asyncio.Redis(port=server.port, socket_timeout=10), policy)
+        yield Contention(prefix, client, lambda: redis.asyncio.Redis(port=server.port, socket_timeout=10), policy)
 
 
-def test_threads(place: Place) -> None:
+def test_threads(place: Contention) -> None:
     """Threads that share a client."""
     with ThreadPoolExecutor(WRITERS) as threads:
         writers = [threads.submit(place.write) for _ in range(WRITERS)]
@@ -125,7 +125,7 @@ def test_threads(place: Place) -> None:
     assert len(place.runs) >= TOTAL + WRITERS - 1
 
 
-async def test_tasks(place: Place) -> None:
+async def test_tasks(place: Contention) -> None:
     """Tasks that share a client."""
     with ThreadPoolExecutor(WRITERS) as threads:
         sums = await asyncio.wait_for(place.run_tasks(WRITERS, threads), LIMIT)
@@ -133,7 +133,7 @@ async def test_tasks(place: Place) -> None:
     assert len(place.runs) >= TOTAL + WRITERS - 1
 
 
-async def test_sync_against_async(place: Place) -> None:
+async def test_sync_against_async(place: Contention) -> None:
     """Threads with the sync store against tasks with the async one."""
     loop = asyncio.get_running_loop()
     half = WRITERS // 2
@@ -168,4 +168,4 @@ def test_processes(server: Server, prefix: str) -> None:
             worker.communicate()
     assert [worker.returncode for worker in workers] == [0] * WRITERS
     with redis.Redis(port=server.port, socket_timeout=10) as client:
-        Place(prefix, client, None).check(sums)
+        Contention(prefix, client, None).check(sums)

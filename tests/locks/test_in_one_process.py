@@ -228,8 +228,8 @@ def test_forked_process_waits_for_nobody_of_its_parent(make: Callable[..., Sessi
         if child == 0:
             try:
                 make().namespace("v").with_cas("n", increment)
-                place = store._settings.queues.enter(store.namespace("u").key("n").encode(), object)
-                os._exit(0 if place.since is not None else 1)
+                entry = store._settings.queues.enter(store.namespace("u").key("n").encode(), object)
+                os._exit(0 if entry.since is not None else 1)
             finally:
                 os._exit(2)
         assert os.waitpid(child, 0)[1] == 0
@@ -257,7 +257,7 @@ async def test_a_backlog_longer_than_any_patience_is_worked_off(make_async: Call
 
 
 async def test_a_blocked_loop_lets_two_go_at_worst(make_async: Callable[..., AsyncSessionStore]) -> None:
-    """A handler that computes for longer than a lease, right after its commit, makes those lose their places that wait."""
+    """A handler that computes for longer than a lease, right after its commit, makes those lose their entries that wait."""
     store, runs = make_async(cas_policy=CasPolicy(lock_ttl=0.02)), []
 
     async def handler() -> None:
@@ -276,7 +276,7 @@ async def test_a_blocked_loop_lets_two_go_at_worst(make_async: Callable[..., Asy
 
 
 def test_leases_that_are_much_too_short_break_nothing(make: Callable[..., SessionStore]) -> None:
-    """24 threads lose their places all the time, and their commits only when somebody was faster."""
+    """24 threads lose their entries all the time, and their commits only when somebody was faster."""
     store = make(cas_policy=CasPolicy(lock_ttl=0.002, max_retries=1_000))
 
     def work(_: int) -> None:

@@ -74,8 +74,8 @@ def unescaped(base: str) -> bytes:
 
 
 DEFECTS = {
-    "patterns that are not escaped": ("session_store._sync.whole.base_pattern", unescaped),
-    "a pattern that escapes too much": ("session_store._sync.whole.base_pattern", lambda base: b"\\*"),
+    "patterns that are not escaped": ("session_store._sync.bulk.base_pattern", unescaped),
+    "a pattern that escapes too much": ("session_store._sync.bulk.base_pattern", lambda base: b"\\*"),
     "keys without a colon": ("session_store._core.names.KeySpace.written", lambda self, name: f"{self.prefix}:{name}"),
     "no rules": ("session_store._core.names._is_name", lambda name, forbidden: bool(name)),
     "no rule for lengths": ("session_store._core.names._MAX_BYTES", 513),

@@ -26,9 +26,9 @@ from session_store import (
     errors,
     fingerprint,
 )
-from session_store._async.lane import _Call
+from session_store._async.pipelining import _Request
 from session_store._core.attempts import Attempts, Run, Send
-from session_store._core.contents import Watched
+from session_store._core.replies import Watched
 from session_store._core.scripts import COMMIT
 from session_store._core.tokens import Ticket
 from session_store.codecs import Place
@@ -77,7 +77,7 @@ def closure_of(witness: Witness, snap: list[Call], ops: list[Call]) -> Any:
             yield call.method, *call.args
         for call in ops:
             call.on(given)
-        witness.show(given, given._operations, *given._operations, (yield ("__repr__",)))
+        witness.show(given, given._operations, *given._recorded, (yield ("__repr__",)))
 
     return fn
 
@@ -169,9 +169,11 @@ def test_reprs_show_nothing(witness: Witness) -> None:
     """But that of a namespace: it shows the name as events do."""
     for ns in witness.namespaces[:2]:
         settings = ns.namespace._settings
-        witness.show(ns.namespace, ns.namespace._make, settings, settings.audit, settings.keyspace, settings.cas_policy)
+        witness.show(
+            ns.namespace, ns.namespace._operations, settings, settings.audit, settings.keyspace, settings.cas_policy
+        )
     witness.show(witness.face.store(witness.prefix), CasPolicy())
-    make, settings = ns.namespace._make, ns.namespace._settings
+    make, settings = ns.namespace._operations, ns.namespace._settings
     watched = Watched([b"string", b"mark", VALUE.encode()])
     watched.content_mark  # noqa: B018  # which is kept
     key = ns.key(SLOT).encode()
@@ -180,7 +182,7 @@ def test_reprs_show_nothing(witness: Witness) -> None:
     steps = Attempts(settings, make, **given)
     witness.show(watched, place, settings.queues, steps, Ticket(make.index), Run({key: watched}, 1))
     witness.show(Send(COMMIT, (make.index, key), (VALUE, NUMBER, FIELD)), make.set(SLOT, VALUE, None))
-    witness.show(_Call(VALUE.encode(), Mock()))
+    witness.show(_Request(VALUE.encode(), Mock()))
     settings.queues.leave(place)
     assert marks_in(repr(witness.namespaces[2].namespace)) == {NAMESPACE}
 

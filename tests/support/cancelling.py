@@ -61,7 +61,7 @@ async def cancel_everywhere(
         await asyncio.wait([task], timeout=PATIENCE)
         assert task.done()
         others = asyncio.all_tasks() - {asyncio.current_task()}
-        if left := {other for other in others if other.get_name() == LEFT_BEHIND}:  # whom the lane's sender serves
+        if left := {other for other in others if other.get_name() == LEFT_BEHIND}:  # whom the pipeline's sender serves
             others = {other for other in others - left if other.get_coro().__name__ != "_send_all"}
         if manner == "stubborn":  # cancelled while it cleans up, a call leaves the rest of that to a task
             await asyncio.wait([*others, task], timeout=PATIENCE)

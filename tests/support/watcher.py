@@ -14,7 +14,7 @@ from uuid import uuid4
 import redis
 from hiredis import pack_command
 
-from session_store._async import lane
+from session_store._async import pipelining
 from session_store._core.scripts import COMMIT
 from session_store.testing.interleavings.commands import Command, is_script, parse, script_of
 from support.histories import Call
@@ -120,11 +120,11 @@ class Lines:
                 self._gathered.setdefault(packed, []).append(call)
             return packed
 
-        lane.pack_command = pack
+        pipelining.pack_command = pack
         try:
             yield
         finally:
-            lane.pack_command = pack_command
+            pipelining.pack_command = pack_command
 
     def connection_class(self, base: type) -> type:
         """A class of connections whose every write is noted for the call that makes it."""

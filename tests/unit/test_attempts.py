@@ -13,7 +13,7 @@ from session_store._sync._flavour import Waiter
 def begun() -> Steps:
     """A call that has sent its commit, and holds a lock perhaps."""
     ns = SessionStore(InMemoryClient(), prefix="p", default_ttl=60).namespace("u")
-    make = ns._make
+    make = ns._operations
     attempts = Attempts(ns._settings, make, keys=(make.index,), most_attempts=2, make_waiter=Waiter)
     steps = attempts.steps()
     begin = next(steps)

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from session_store import WrongTypeError
-from session_store._core.contents import Watched
 from session_store._core.marks import content_mark
 from session_store._core.operations import Operation, commit_args
+from session_store._core.replies import Watched
 
 KEY = b"shop:u:a"
 FIELDS = [b"f", b"1", b"g", b"2"]

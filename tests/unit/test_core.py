@@ -12,8 +12,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from session_store import CasPolicy, InvalidNameError
+from session_store._core.arguments import to_milliseconds
 from session_store._core.names import KeySpace, base_pattern, slot_key
-from session_store._core.numbers import to_milliseconds
 
 ALLOWED = "ab~*?[]^\\\u0301é-"  # what could confuse a key or a pattern, as far as it may stand in a name
 NASTY = st.text(st.sampled_from(ALLOWED), min_size=1, max_size=4)

@@ -25,7 +25,7 @@ from session_store import (
     TextCodec,
 )
 from session_store._async import _flavour
-from session_store._core.wrapping import unwrapped
+from session_store._async.fast_path import unwrapped
 
 
 async def async_fn(snap: Any, ops: Any) -> int:

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from session_store._core import outcomes
-from session_store._core.commits import read_answer
 from session_store._core.operations import Operation
 from session_store._core.outcomes import outcome_of
+from session_store._core.replies import read_answer
 from session_store.errors import NamespacePurgedError, WrongTypeError
 
 KNOWN = {value.decode() for name, value in vars(outcomes).items() if name.isupper()}

@@ -45,11 +45,11 @@ def queues(clock: Clock) -> Queues:
 def test_first_come_first_served(queues: Queues) -> None:
     """The first waits for nobody; each of the others is woken once, when the one before it leaves."""
     waiters = [Noted() for _ in range(4)]
-    places = [queues.enter(b"k", lambda waiter=waiter: waiter) for waiter in waiters]
-    for number, place in enumerate(places):
-        assert [queues.may_go(each) for each in places[number:]] == [True, *[False] * (3 - number)]
+    entries = [queues.enter(b"k", lambda waiter=waiter: waiter) for waiter in waiters]
+    for number, entry in enumerate(entries):
+        assert [queues.may_go(each) for each in entries[number:]] == [True, *[False] * (3 - number)]
         assert [waiter.woken for waiter in waiters] == [0] + [1] * number + [0] * (3 - number)
-        queues.leave(place)
+        queues.leave(entry)
     assert queues.may_go(queues.enter(b"k", Noted))
 
 
@@ -107,7 +107,7 @@ def test_who_cannot_be_woken_is_passed_over(queues: Queues) -> None:
     last = queues.enter(b"k", Noted)
     queues.leave(first)
     assert queues.may_go(last)
-    assert all(place.is_over for place in gone)
+    assert all(entry.is_over for entry in gone)
 
 
 def test_nothing_is_kept_of_a_queue_that_is_empty(queues: Queues) -> None:
@@ -134,21 +134,21 @@ def test_closures_that_take_long_make_leases_longer(queues: Queues) -> None:
 def test_whatever_happens_everybody_may_go_in_the_end(queues: Queues, clock: Clock, seed: int) -> None:
     """And never two at once whose leases run."""
     draw = random.Random(seed)
-    places = []
+    entries = []
     for _ in range(300):
         clock.now += draw.choice((0, 0, 0.3, 1.5))
-        if draw.random() < 0.5 or not places:
-            places.append(queues.enter(b"k", lambda: Noted(gone=draw.random() < 0.1)))
+        if draw.random() < 0.5 or not entries:
+            entries.append(queues.enter(b"k", lambda: Noted(gone=draw.random() < 0.1)))
         else:
-            place = draw.choice(places)
-            queues.may_go(place)
+            entry = draw.choice(entries)
+            queues.may_go(entry)
             if draw.random() < 0.5:
-                queues.leave(place)
-                places.remove(place)
-        running = [place for place in places if place.since is not None and not place.is_over]
+                queues.leave(entry)
+                entries.remove(entry)
+        running = [entry for entry in entries if entry.since is not None and not entry.is_over]
         assert len(running) <= 1
-    for _ in range(2 * len(places)):
+    for _ in range(2 * len(entries)):
         clock.now += LEASE
-        for place in places:
-            queues.may_go(place)
-    assert all(queues.may_go(place) for place in places)
+        for entry in entries:
+            queues.may_go(entry)
+    assert all(queues.may_go(entry) for entry in entries)

@@ -28,21 +28,21 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def writers(tickets: list[Ticket]) -> list[int]:
     """Their numbers, of one and the same identity."""
-    names = {ticket.token.writer[:7] for ticket in tickets}
+    names = {ticket.token.producer[:7] for ticket in tickets}
     assert len(names) == 1
-    return [int(ticket.token.writer[7:]) for ticket in tickets]
+    return [int(ticket.token.producer[7:]) for ticket in tickets]
 
 
 def number(token: Token) -> int:
-    return int(token.call[4:], 16)
+    return int(token.sequence[4:], 16)
 
 
 def test_a_token_has_the_form_that_the_scripts_expect() -> None:
     one, other = Ticket(INDEX).token, Ticket(INDEX).token
     for token in (one, other):
-        assert re.fullmatch(rb"~[A-Za-z0-9+/]{6}\d+", token.writer)
-        assert re.fullmatch(rb"[A-Za-z0-9+/]{4}[0-9a-f]+", token.call)
-    assert one.writer != other.writer
+        assert re.fullmatch(rb"~[A-Za-z0-9+/]{6}\d+", token.producer)
+        assert re.fullmatch(rb"[A-Za-z0-9+/]{4}[0-9a-f]+", token.sequence)
+    assert one.producer != other.producer
     assert number(one) < number(other)
 
 
@@ -86,7 +86,7 @@ def test_after_a_call_without_an_answer_the_process_goes_on_as_another() -> None
     under_way, lost = Ticket(INDEX), Ticket(INDEX)
     lost.abandon()
     after = Ticket(INDEX)
-    assert after.token.writer[:7] != lost.token.writer[:7]
+    assert after.token.producer[:7] != lost.token.producer[:7]
     assert writers([after]) == [0]
     under_way.give_back()
     assert writers([after, Ticket(INDEX)]) == [0, 1]
@@ -110,11 +110,11 @@ def test_threads_share_an_identity_and_never_a_writer() -> None:
         for _ in range(200):
             ticket = Ticket(INDEX)
             with lock:
-                assert ticket.token.writer not in under_way
-                under_way.add(ticket.token.writer)
-            calls.append(ticket.token.call)
+                assert ticket.token.producer not in under_way
+                under_way.add(ticket.token.producer)
+            calls.append(ticket.token.sequence)
             with lock:
-                under_way.remove(ticket.token.writer)
+                under_way.remove(ticket.token.producer)
             ticket.give_back()
         return calls
 
@@ -135,8 +135,8 @@ def test_processes_of_one_image_are_told_apart(monkeypatch: pytest.MonkeyPatch) 
         ticket = Ticket(INDEX)
         ticket.give_back()
         calls.append(ticket.token)
-    assert calls[0].writer == calls[1].writer
-    assert calls[0].call != calls[1].call
+    assert calls[0].producer == calls[1].producer
+    assert calls[0].sequence != calls[1].sequence
     assert number(calls[0]) == number(calls[1]) == 7
 
 
@@ -155,8 +155,8 @@ def test_a_forked_process_is_another_writer() -> None:
         process.start()
     token = queue.get(timeout=30)
     process.join(30)
-    assert token.writer[:7] != under_way.token.writer[:7]
-    assert token.writer[7:] == b"0"
+    assert token.producer[:7] != under_way.token.producer[:7]
+    assert token.producer[7:] == b"0"
     assert writers([under_way, Ticket(INDEX)]) == [0, 1]
 
 
@@ -166,7 +166,7 @@ FORK = textwrap.dedent(
     from session_store._core.tokens import Ticket
 
     def tell():
-        os.write(1, Ticket(b"shop:u:~index").token.writer + b"\\n")  # as a whole: both processes tell
+        os.write(1, Ticket(b"shop:u:~index").token.producer + b"\\n")  # as a whole: both processes tell
 
     tell()
     process = ctypes.PyDLL(None).fork()  # as a server written in C does: none of Python's hooks are run

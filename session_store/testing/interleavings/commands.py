@@ -148,7 +148,7 @@ def _calling(command: Command, keys: Sequence[bytes], now: Now) -> Access:
 def _access_of_known(script: Script, keys: Sequence[bytes], args: Sequence[bytes], now: Now) -> Access:
     """What a script does, by its header and, of those that deal with locks, by their arguments.
 
-    The fence and the locks are told apart from the rest of the index, which has a field per slot and a record per writer:
+    The fence and the locks are told apart from the rest of the index, which has a field per slot and a record per producer:
     writes of different slots add to it, and nobody but `slots`, `touch` and `purge` reads it.
     """
     index, *slots = keys

@@ -13,7 +13,7 @@ from session_store.testing.interleavings.errors import InterleavingError, NotDet
 from session_store.testing.interleavings.moves import FAULTS, Move, Option
 from session_store.testing.interleavings.report import Report
 from session_store.testing.interleavings.result import Interleavings
-from session_store.testing.interleavings.runs import Choose, Outcome, Run
+from session_store.testing.interleavings.runs import Choose, Ending, Run
 from session_store.testing.interleavings.search import AtRandom, DepthFirst, Diverged
 from session_store.testing.interleavings.serial import Order, SerialOrders, repeat, same
 from session_store.testing.interleavings.stage import Stage
@@ -139,7 +139,7 @@ class Exploration:
             for outcome, again in self._serial.again(failed):
                 self._compare(outcome, again)
 
-    def _compare(self, before: Outcome, again: Run, failure: Exception | None = None) -> None:
+    def _compare(self, before: Ending, again: Run, failure: Exception | None = None) -> None:
         """Raises `NotDeterministicError` unless a schedule that was run again has ended as before."""
         __tracebackhide__ = True
         if failure is None and same(before, again.outcome):

@@ -8,8 +8,7 @@ from typing import Any
 import redis.asyncio
 
 from session_store._async.store import AsyncSessionStore
-from session_store._core.arguments import shorten
-from session_store._core.numbers import Duration, check_count, to_milliseconds
+from session_store._core.arguments import Duration, check_count, shorten, to_milliseconds
 from session_store._core.policy import CasPolicy
 from session_store._sync.store import SessionStore
 from session_store.testing.interleavings.exploration import Exploration

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from session_store.testing.interleavings.moves import Move
-from session_store.testing.interleavings.runs import Outcome, Run, Step
+from session_store.testing.interleavings.runs import Ending, Run, Step
 from session_store.testing.interleavings.serial import Order, differing_tasks
 from session_store.testing.interleavings.wording import Wording
 
@@ -24,7 +24,7 @@ class Report:
         self._tasks = list(tasks)
         self._words = Wording(base, show_values=show_values)
 
-    def failure(self, run: Run, orders: Mapping[Order, Outcome] | None, failure: Exception | None, found: str) -> str:
+    def failure(self, run: Run, orders: Mapping[Order, Ending] | None, failure: Exception | None, found: str) -> str:
         """The whole text. `orders` are the serial ones and their outcomes, None when a function has checked."""
         parts = [_HEADLINE if orders is not None else _CHECKED, self._schedule(run.steps)]
         if orders is None:
@@ -67,7 +67,7 @@ class Report:
     def _outside(self, move: Move) -> str:
         return f"{move.fault} {self._words.key(move.key.encode(errors='surrogateescape'))}" if move.key else move.fault
 
-    def _outcomes(self, run: Run, orders: Mapping[Order, Outcome]) -> str:
+    def _outcomes(self, run: Run, orders: Mapping[Order, Ending]) -> str:
         """What happened, and what each serial order gives; orders that give the same share a line."""
         heading = ["", *self._tasks, "slots"]
         rows = [heading, ["what happened", *self._ended(run.outcome)]]
@@ -80,7 +80,7 @@ class Report:
             rows += [[names[0], *outcome_cells], *([name] for name in names[1:])]
         return table(rows)
 
-    def differences(self, before: Outcome, now: Outcome) -> tuple[list[str], list[str]]:
+    def differences(self, before: Ending, now: Ending) -> tuple[list[str], list[str]]:
         """What two runs of a schedule did not both end with: as it was in the first, and in the second."""
         pairs = [
             [f"task {name!r}: {self._words.result(outcome.results[name])}" for outcome in (before, now)]
@@ -102,7 +102,7 @@ class Report:
             value = {name: each for name, each in value.items() if other.get(name) != each}
         return self._words.contents({key: value})
 
-    def _ended(self, outcome: Outcome) -> list[str]:
+    def _ended(self, outcome: Ending) -> list[str]:
         results = [self._words.result(outcome.results[name]) for name in self._tasks]
         return [*results, self._words.contents(outcome.contents)]
 

@@ -22,7 +22,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Ending:
     """What tasks and server ended with."""
 
     results: dict[str, tuple[Any, ...]]  # by task: what was returned, or the type and arguments of what was raised
@@ -34,5 +34,5 @@ class Run:
     """A schedule that was run."""
 
     steps: list[Step]
-    outcome: Outcome
+    outcome: Ending
     raised: dict[str, Exception]

@@ -9,7 +9,7 @@ from typing import Any
 
 from session_store.testing.interleavings.errors import NotDeterministicError
 from session_store.testing.interleavings.moves import END, Move, Option
-from session_store.testing.interleavings.runs import Choose, Outcome, Run
+from session_store.testing.interleavings.runs import Choose, Ending, Run
 
 Order = tuple[Move, ...]
 
@@ -23,7 +23,7 @@ class SerialOrders:
     def __init__(self, tasks: Sequence[str], run: Callable[[Choose, Order], Run]) -> None:
         self._tasks = tasks
         self._run = run
-        self._outcomes: dict[Order, Outcome] = {}
+        self._outcomes: dict[Order, Ending] = {}
         self._repeated: set[Order] = set()
 
     def explain(self, run: Run) -> bool:
@@ -40,13 +40,13 @@ class SerialOrders:
                     order.insert(place, move)
                 yield tuple(order)
 
-    def outcome(self, order: Order) -> Outcome:
+    def outcome(self, order: Order) -> Ending:
         """What an order ends with."""
         if order not in self._outcomes:
             self._outcomes[order] = self._run(follow(order), order).outcome
         return self._outcomes[order]
 
-    def again(self, run: Run) -> Iterator[tuple[Outcome, Run]]:
+    def again(self, run: Run) -> Iterator[tuple[Ending, Run]]:
         """What a schedule was compared with, and the same orders run once more, unless they have been."""
         for order in self.orders(run):
             if order not in self._repeated:
@@ -86,12 +86,12 @@ def repeat(moves: Sequence[Move]) -> Choose:
     return choose
 
 
-def same(one: Outcome, other: Outcome) -> bool:
+def same(one: Ending, other: Ending) -> bool:
     """Whether two outcomes are equal, by the equality of what tasks have returned."""
     return one.contents == other.contents and not differing_tasks(one, other)
 
 
-def differing_tasks(one: Outcome, other: Outcome) -> list[str]:
+def differing_tasks(one: Ending, other: Ending) -> list[str]:
     """The tasks that have ended in two ways."""
     return [name for name, result in one.results.items() if not _same_result(result, other.results[name])]
 

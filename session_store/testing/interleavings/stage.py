@@ -13,7 +13,7 @@ from fakeredis.model import Hash
 
 from session_store._async.namespace import AsyncNamespace
 from session_store._core import marks
-from session_store._core.names import listed_keys
+from session_store._core.names import INDEX, listed_keys
 from session_store._core.scripts import PURGE, TOUCH
 from session_store._sync.commands import Commands
 from session_store._sync.namespace import Namespace
@@ -30,7 +30,7 @@ from session_store.testing.interleavings.commands import (
 from session_store.testing.interleavings.errors import StuckTaskError
 from session_store.testing.interleavings.loop import LoopTask, LoopThread
 from session_store.testing.interleavings.moves import END, Move, Option
-from session_store.testing.interleavings.runs import Choose, Outcome, Run, Step
+from session_store.testing.interleavings.runs import Choose, Ending, Run, Step
 from session_store.testing.interleavings.stuck import place_of, works
 from session_store.testing.interleavings.tasks import Rest, ThreadTask, Waiting, is_async, refuse_awaitable
 from session_store.testing.interleavings.wording import Wording
@@ -80,7 +80,7 @@ class Stage:
     @property
     def base(self) -> bytes:
         """What the keys of the namespace begin with; nothing when there is none."""
-        return b"" if self.namespace is None else bytes(self.namespace._make.base.encode())
+        return b"" if self.namespace is None else bytes(self.namespace.key("s").encode()[:-1])
 
     def _client_of(self, fn: Callable[..., Any]) -> GatedClient | AsyncGatedClient:
         """A client that does not stop, of a function's flavour."""
@@ -129,7 +129,7 @@ class Stage:
             elif option.move == END:
                 break
             else:
-                self._make(option.move)
+                self._do_move(option.move)
         for task in self._tasks.values():
             if not task.is_done:
                 raise self._stuck(task, "waits for ever: no other task can wake it")
@@ -229,7 +229,7 @@ class Stage:
         db = self.server.dbs[0]
         return sorted(key for key in db if not _OURS.search(key) and db[key].expireat is not None)
 
-    def _make(self, move: Move) -> None:
+    def _do_move(self, move: Move) -> None:
         if move.task:
             task = self._tasks[move.task]
             self._step(task, move, lambda: task.go(_VERDICTS[move.fault]))
@@ -241,8 +241,8 @@ class Stage:
             with self.server.lock:
                 del self.server.dbs[0][move.key.encode(errors="surrogateescape")]  # whoever watches it finds it gone
         else:
-            make = self.namespace._make
-            keys = (make.index, *listed_keys(make.base, self.client.hkeys(make.index)))  # type: ignore[arg-type]  # bytes
+            index = self.base + INDEX
+            keys = (index, *listed_keys(self.base.decode(), self.client.hkeys(index)))  # type: ignore[arg-type]  # bytes
             script, args = (PURGE, ("all", 0)) if move.fault == "purge" else (TOUCH, (_TOUCHED,))
             cached = dict(self.server.script_cache)
             Commands(self.client).run(script, keys, args)
@@ -257,7 +257,7 @@ class Stage:
             else:
                 results[name] = ("raised", type(task.error), task.error.args)
                 raised[name] = task.error
-        return Run(self._steps, Outcome(results, self._contents()), raised)
+        return Run(self._steps, Ending(results, self._contents()), raised)
 
     def _contents(self) -> dict[bytes, Any]:
         """What the keys hold, but for the library's own."""

@@ -133,7 +133,9 @@ class Wording:
         if script is not None:
             return self._scripted(script, command, last)
         if command[0].upper() == b"HKEYS" and command[1] == self._base + INDEX and isinstance(last, list):
-            last = [field for field in last if not field.startswith(b"~")]  # but the names of writers, drawn at random
+            last = [
+                field for field in last if not field.startswith(b"~")
+            ]  # but the names of producers, drawn at random
         return self._plain(command[0].upper(), last)
 
     def _plain(self, name: bytes, reply: Any) -> str:

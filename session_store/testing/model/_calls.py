@@ -192,7 +192,7 @@ class Batch(tuple[Call, ...]):
 
 BATCHES = ops().map(lambda recorded: Call("batch", (Batch(recorded),)))
 
-ANY_SLOTS = (*SLOTS, "no slot's name", "~turn:a")  # other programs heed no rule
+ANY_SLOTS = (*SLOTS, "no slot's name", "~lock:a")  # other programs heed no rule
 BYTES = ("\udcff", "x\udcff", "\udc80\udcff")  # that are no text
 BY_OTHERS = either(
     every("delete", SLOTS),

@@ -9,8 +9,7 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from session_store._core.arguments import shorten
-from session_store._core.numbers import check_count
+from session_store._core.arguments import check_count, shorten
 from session_store._sync._flavour import check_client
 from session_store.testing.model._machine import Clients, Machine
 

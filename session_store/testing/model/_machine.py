@@ -20,10 +20,10 @@ from session_store.testing.calls import Call, Outcome, shown
 from session_store.testing.memory import InMemoryClient
 from session_store.testing.model import _calls as calls
 from session_store.testing.model._calls import NAMES, STORES, Deed, deeds, tens
+from session_store.testing.model._namespace import Slot
 from session_store.testing.model._places import Backend
 from session_store.testing.model._reference import OUTSIDER, Model
 from session_store.testing.model._refusals import REFUSED
-from session_store.testing.model._space import Slot
 
 MOST_SECONDS = 8  # that an example may take: TTLs are compared in tens of seconds
 

@@ -13,8 +13,8 @@ from session_store import CasPolicy, Namespace, SessionStore
 from session_store._sync.commands import AS_BYTES, scan
 from session_store.testing.memory import InMemoryClient
 from session_store.testing.model._calls import DEFAULT_TTL, tens
+from session_store.testing.model._namespace import Slot
 from session_store.testing.model._reference import OUTSIDER
-from session_store.testing.model._space import Slot
 
 _POLICY = CasPolicy(backoff_base=0.0005, backoff_cap=0.0005, lock_timeout=0.001)  # nobody is really in the way
 _BYSTANDERS_LIVE = 86_400  # seconds; so that nothing stays for ever when a run is killed

@@ -21,7 +21,7 @@ from session_store.errors import (
     NestedCasError,
     WrongTypeError,
 )
-from session_store.testing.model._space import Slot, Space
+from session_store.testing.model._namespace import NamespaceModel, Slot
 
 MOST_BYTES = 65_536  # of a watched slot that a snapshot keeps; a larger one is read when asked for
 OUTSIDER = 2  # who is neither store 0 nor store 1, but another program
@@ -33,7 +33,7 @@ class Reads(ABC):
     """What a namespace and a snapshot answer from their slots."""
 
     @abstractmethod
-    def _space(self, slot: str) -> Space:
+    def _space(self, slot: str) -> NamespaceModel:
         """Where a slot is looked up."""
 
     def _fields(self, slot: str, operation: str) -> dict[str, str]:
@@ -89,13 +89,13 @@ class Snapshot(Reads):
         self._kept = set(watched) - self._large
         self.is_lost = False  # a large slot was read, and held something else
 
-    def _space(self, slot: str) -> Space:
+    def _space(self, slot: str) -> NamespaceModel:
         now = self._model.spaces[self._name]
         self.is_lost |= slot in self._large and held(now, slot) != held(self._then, slot)
         return self._then if slot in self._kept else now
 
 
-def held(space: Space, name: str) -> object:
+def held(space: NamespaceModel, name: str) -> object:
     """What a slot holds, which is what decides whether an attempt is lost."""
     slot = space.slots.get(name)
     return slot and (slot.kind, deepcopy(slot.value))
@@ -138,7 +138,7 @@ class ModelNamespace(Reads):
     def key(self, slot: str) -> str:
         return self._space(slot).base + slot
 
-    def _space(self, slot: str = "") -> Space:
+    def _space(self, slot: str = "") -> NamespaceModel:
         return self._model.spaces[self.name]
 
     def _apply(self, *operations: tuple[Any, ...]) -> list[Any]:
@@ -260,7 +260,7 @@ class Model:
     """What two stores of one prefix share: their namespaces, each with what its keys begin with. A store is a 0 or a 1."""
 
     def __init__(self, bases: Mapping[str, str], default_ttl: float, *, one_client: bool) -> None:
-        self.spaces = {name: Space(base) for name, base in bases.items()}
+        self.spaces = {name: NamespaceModel(base) for name, base in bases.items()}
         self.closures: set[tuple[int, str]] = set()  # store and namespace of those that run
         self._one_client = one_client  # of both stores: then a closure of one is a closure of the other
         self._default_ttl = default_ttl

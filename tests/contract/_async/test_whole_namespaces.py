@@ -222,7 +222,7 @@ async def test_purge_takes_what_was_added_while_it_listed(ns: AsyncNamespace, st
 async def test_purge_gives_up_on_writers_that_never_stop(ns: AsyncNamespace, monkeypatch: Any) -> None:
     """In bounded time, and without having deleted half."""
     await fill(ns)
-    monkeypatch.setattr("session_store._async.whole.listed_keys", lambda base, fields: [])
+    monkeypatch.setattr("session_store._async.bulk.listed_keys", lambda base, fields: [])
     with pytest.raises(CasContentionError) as caught:
         await ns.purge()
     assert (caught.value.key, caught.value.attempts) == (ns.key("a").removesuffix("a") + "~index", 16)

@@ -223,7 +223,7 @@ def test_purge_takes_what_was_added_while_it_listed(ns: Namespace, store: Any, m
 def test_purge_gives_up_on_writers_that_never_stop(ns: Namespace, monkeypatch: Any) -> None:
     """In bounded time, and without having deleted half."""
     fill(ns)
-    monkeypatch.setattr("session_store._sync.whole.listed_keys", lambda base, fields: [])
+    monkeypatch.setattr("session_store._sync.bulk.listed_keys", lambda base, fields: [])
     with pytest.raises(CasContentionError) as caught:
         ns.purge()
     assert (caught.value.key, caught.value.attempts) == (ns.key("a").removesuffix("a") + "~index", 16)

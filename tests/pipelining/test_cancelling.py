@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import redis
 import redis.asyncio
-from lane.gate import Gate
+from pipelining.gate import Gate
 from support.cancelling import MOST_WAITS, Cancelling, every_manner
 from support.servers import Server
 
@@ -21,7 +21,7 @@ NEIGHBOURS = 6
 
 
 async def no_other_tasks() -> None:
-    """Until all that was begun is done; the lane has no task when it has nothing to send."""
+    """Until all that was begun is done; the pipeline has no task when it has nothing to send."""
     for _ in range(1_000):
         if len(asyncio.all_tasks()) == 1:
             return
@@ -30,7 +30,7 @@ async def no_other_tasks() -> None:
 
 
 async def check_whole(client: Any, ns: Any) -> None:
-    """The pool has its connections, none with a reply on its way, and the lane is idle."""
+    """The pool has its connections, none with a reply on its way, and the pipeline is idle."""
     await no_other_tasks()
     pool = client.connection_pool
     assert not pool._in_use_connections
@@ -39,8 +39,8 @@ async def check_whole(client: Any, ns: Any) -> None:
         can_read = getattr(connection, "can_read", None) or connection.can_read_destructive  # before redis-py 8
         assert not connection.is_connected or not await can_read()
     assert await asyncio.gather(*(ns.get(f"s{number}") for number in range(5))) == [f"value {n}" for n in range(5)]
-    for lane in ns._commands._lanes[asyncio.get_running_loop()].values():
-        assert not (lane._alone or lane._calls or lane._bytes or lane._waiting or lane._coming)
+    for pipeline in ns._commands._pipelines[asyncio.get_running_loop()].values():
+        assert not (pipeline._alone or pipeline._calls or pipeline._bytes or pipeline._waiting or pipeline._resuming)
 
 
 CALLS: dict[str, tuple[Callable[[Any], Coroutine[Any, Any, Any]], Any]] = {

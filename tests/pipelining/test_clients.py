@@ -1,4 +1,4 @@
-"""Which clients the lane serves, and which go their own way."""
+"""Which clients the pipeline serves, and which go their own way."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import redis.asyncio
-from lane.gate import Gate
+from pipelining.gate import Gate
 from support.servers import Server
 
 from session_store import AsyncInMemoryClient, AsyncSessionStore
@@ -21,8 +21,8 @@ async def use(ns: Any) -> None:
     assert sorted(await asyncio.gather(*(ns.incr("ids") for _ in range(TASKS)))) == list(range(1, TASKS + 1))
 
 
-def lanes(store: Any) -> list[Any]:
-    return [lane for lanes in store._commands._lanes.values() for lane in lanes.values()]
+def pipelines(store: Any) -> list[Any]:
+    return [pipeline for pipelines in store._commands._pipelines.values() for pipeline in pipelines.values()]
 
 
 @pytest.mark.parametrize("options", [{}, {"protocol": 3, "decode_responses": True}], ids=["resp2", "resp3-str"])
@@ -30,7 +30,7 @@ async def test_a_client_in_memory(options: dict[str, Any]) -> None:
     client = AsyncInMemoryClient(**options)
     store = AsyncSessionStore(client, prefix="p", default_ttl=60)
     await use(store.namespace("n"))
-    assert len(lanes(store)) == 1
+    assert len(pipelines(store)) == 1
     await client.aclose()
 
 
@@ -51,7 +51,7 @@ async def test_a_client_that_overrides_execute_command(gate: Gate, store_of: Any
     async with Telling(port=gate.port) as client:
         store = store_of(client)
         await use(store.namespace("n"))
-        assert lanes(store) == []
+        assert pipelines(store) == []
         assert client.told.count("GET") == TASKS
         assert client.told.count("EVALSHA") == 2 * TASKS
         assert {len(write) for write in gate.writes} == {1}
@@ -79,9 +79,9 @@ async def test_a_client_whose_execute_command_is_wrapped(
                 told.clear()
                 await use(store.namespace(f"n{on_the_class}"))
                 assert told.count("GET") == TASKS
-                assert lanes(store) == []
+                assert pipelines(store) == []
             assert await store.namespace("n").get("x") is None  # it is not wrapped any more
-            assert len(lanes(store)) == 1
+            assert len(pipelines(store)) == 1
 
 
 @pytest.mark.parametrize("initialized", [True, False])
@@ -93,15 +93,15 @@ async def test_a_client_of_one_connection(gate: Gate, store_of: Any, *, initiali
     store = store_of(client)
     await use(store.namespace("n"))
     await client.ping()
-    assert lanes(store) == []
+    assert pipelines(store) == []
     assert gate.connections == 1
     await client.aclose()
 
 
 async def test_two_stores_share_a_client(server: Server, client_of: Any, store_of: Any) -> None:
-    """Each has a lane of its own."""
+    """Each has a pipeline of its own."""
     client = client_of(server.port, max_connections=2)
     stores = [store_of(client) for _ in range(2)]
     await asyncio.gather(*(use(store.namespace(f"n{number}")) for number, store in enumerate(stores)))
-    assert [len(lanes(store)) for store in stores] == [1, 1]
-    assert lanes(stores[0]) != lanes(stores[1])
+    assert [len(pipelines(store)) for store in stores] == [1, 1]
+    assert pipelines(stores[0]) != pipelines(stores[1])

@@ -1,4 +1,4 @@
-"""What the tests of the lane share: a gate before the server, and clients that take connections from counted pools."""
+"""What the tests of the pipeline share: a gate before the server, and clients that take connections from counted pools."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import redis
 import redis.asyncio
-from lane.gate import Gate
+from pipelining.gate import Gate
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from support.servers import Server

@@ -1,4 +1,4 @@
-"""The lane step by step, on a connection that the test answers."""
+"""The pipeline step by step, on a connection that the test answers."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import asyncio
 import gc
 
 import pytest
-from lane.wire import Calls, Wire, outcomes, steps, until
+from pipelining.wire import Calls, Wire, outcomes, steps, until
 from redis.exceptions import ConnectionError, MaxConnectionsError, ResponseError
 
 from session_store._async import connection
-from session_store._async import lane as module
+from session_store._async import pipelining as module
 
 
 async def test_a_call_that_finds_nobody_goes_at_once_by_itself() -> None:
@@ -57,7 +57,7 @@ async def test_a_task_that_comes_again_with_its_reply_is_in_the_next_batch() -> 
 
     async def twice() -> None:
         for name in ("b", "d"):
-            assert await calls.lane.call(("GET", name), calls.loop) == name.encode()
+            assert await calls.pipeline.call(("GET", name), calls.loop) == name.encode()
 
     calls.begin("a")
     await steps()
@@ -65,10 +65,10 @@ async def test_a_task_that_comes_again_with_its_reply_is_in_the_next_batch() -> 
     await steps()
     wire.answer(b"a", b"b")
     await until(lambda: len(wire.sent) == 3)
-    sender = calls.lane._sender
+    sender = calls.pipeline._sender
     calls.begin("e")
     await steps()
-    assert calls.lane._sender is sender
+    assert calls.pipeline._sender is sender
     assert wire.names() == [["a"], ["b"], ["d"]]
     wire.answer(b"d")
     await task
@@ -123,7 +123,7 @@ class Unasked(Exception):
 
 @pytest.mark.parametrize("error", [Uncopied("a", "b"), Unasked("ab")], ids=repr)
 async def test_an_error_that_cannot_be_copied_is_raised_as_it_is(error: Exception) -> None:
-    """From a pool or a policy of the user's, say: the lane goes on after it."""
+    """From a pool or a policy of the user's, say: the pipeline goes on after it."""
     wire = Wire()
     calls = Calls(wire)
     tasks = calls.begin("a", "b", "c")
@@ -237,7 +237,7 @@ async def test_a_call_that_was_cancelled_before_it_was_sent_is_not_sent() -> Non
     wire.held.clear()
     wire.answer(b"a")
     await steps()
-    assert not calls.lane._calls  # the batch has been made
+    assert not calls.pipeline._calls  # the batch has been made
     tasks[2].cancel()
     await steps()
     wire.held.set()
@@ -305,7 +305,7 @@ async def test_the_one_that_goes_by_itself_is_cancelled() -> None:
 
 @pytest.mark.parametrize("spoils", [OSError("no farewell"), TimeoutError("no farewell"), AttributeError("no socket")])
 async def test_closing_never_hides_an_error(spoils: Exception) -> None:
-    """What the server or the network did, or a cancelled task, is what each call is told; and the lane goes on."""
+    """What the server or the network did, or a cancelled task, is what each call is told; and the pipeline goes on."""
     wire = Wire()
     wire.spoils_closing = spoils
     calls = Calls(wire)
@@ -344,7 +344,7 @@ async def test_the_pool_that_gave_a_connection_gets_it_back() -> None:
     await steps()
     first.answer(b"a")
     await until(lambda: len(first.sent) == 2)
-    calls.lane.pool = second
+    calls.pipeline.pool = second
     first.answer(b"b")
     second.answer(b"c")
     await outcomes(tasks)

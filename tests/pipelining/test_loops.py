@@ -1,4 +1,4 @@
-"""Lanes and event loops: one for each, gone with it, and nothing to be heard of it at its end."""
+"""Pipelines and event loops: one for each, gone with it, and nothing to be heard of it at its end."""
 
 from __future__ import annotations
 
@@ -46,15 +46,15 @@ async def tidy(number):
 async def tidied():
     print(sum(await asyncio.gather(*(ns.exists(f"tidied{{number}}") for number in range(20)))))
 
-def lanes():
-    return [lane for lanes in store._commands._lanes.values() for lane in lanes.values()]
+def pipelines():
+    return [pipeline for pipelines in store._commands._pipelines.values() for pipeline in pipelines.values()]
 """
 
 SCRIPTS = {
     "calls under way": """
         async def main():
             tasks = [asyncio.create_task(forever()) for _ in range(20)]
-            while not any(lane._sender for lane in lanes()):
+            while not any(pipeline._sender for pipeline in pipelines()):
                 await asyncio.sleep(0)
             for _ in range({steps}):
                 await asyncio.sleep(0)
@@ -70,7 +70,7 @@ SCRIPTS = {
         asyncio.run(main())
         asyncio.run(tidied())
     """,
-    "an idle lane": """
+    "an idle pipeline": """
         async def main():
             await asyncio.gather(*(ns.incr("ids") for _ in range(20)))
         loop = asyncio.new_event_loop()
@@ -160,7 +160,7 @@ async def use(store: Any, name: str) -> list[int]:
 
 
 def test_several_loops_in_several_threads_share_a_store(server: Server, prefix: str) -> None:
-    """Each has a lane and connections of its own; ids are still given once."""
+    """Each has a pipeline and connections of its own; ids are still given once."""
     given: list[int] = []
     seen: list[Any] = []
     meet = threading.Barrier(4, timeout=PATIENCE)
@@ -171,7 +171,7 @@ def test_several_loops_in_several_threads_share_a_store(server: Server, prefix: 
         async def main() -> None:
             meet.wait()
             given.extend(await use(store, f"t{threading.get_ident()}"))
-            seen.append(store._commands._lanes[asyncio.get_running_loop()][""])
+            seen.append(store._commands._pipelines[asyncio.get_running_loop()][""])
             meet.wait()
 
         threads = [threading.Thread(target=lambda: asyncio.run(main())) for _ in range(4)]
@@ -190,15 +190,15 @@ def test_loops_one_after_the_other(server: Server, prefix: str) -> None:
     assert sorted(given) == list(range(1, 601))
 
 
-def test_a_lane_is_gone_with_its_loop(server: Server, prefix: str) -> None:
+def test_a_pipeline_is_gone_with_its_loop(server: Server, prefix: str) -> None:
     """Nothing of the store keeps the loop, once the client has let go of it."""
     client = redis.asyncio.Redis(port=server.port)
     store = AsyncSessionStore(client, prefix=prefix, default_ttl=60)
     for _ in range(2):
         loop = asyncio.new_event_loop()
         loop.run_until_complete(use(store, "n"))
-        lanes = store._commands._lanes
-        assert list(lanes) == [loop]
+        pipelines = store._commands._pipelines
+        assert list(pipelines) == [loop]
         loop.run_until_complete(client.aclose())
         loop.close()
         client.connection_pool.reset()
@@ -206,7 +206,7 @@ def test_a_lane_is_gone_with_its_loop(server: Server, prefix: str) -> None:
         del loop
         gc.collect()
         assert seen() is None
-        assert len(lanes) == 0
+        assert len(pipelines) == 0
 
 
 def test_a_loop_that_goes_on_after_its_tasks_were_cancelled(server: Server, prefix: str) -> None:
@@ -223,8 +223,8 @@ def test_a_loop_that_goes_on_after_its_tasks_were_cancelled(server: Server, pref
                 loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
             assert all(task.cancelled() for task in tasks)
         loop.run_until_complete(asyncio.wait_for(use(store, "last"), PATIENCE))
-        (lane,) = store._commands._lanes[loop].values()
-        assert not (lane._alone or lane._calls or lane._bytes or lane._waiting)
+        (pipeline,) = store._commands._pipelines[loop].values()
+        assert not (pipeline._alone or pipeline._calls or pipeline._bytes or pipeline._waiting)
         loop.run_until_complete(place.async_client.connection_pool.aclose())
         loop.run_until_complete(loop.shutdown_asyncgens())
         loop.close()

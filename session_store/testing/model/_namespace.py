@@ -28,7 +28,7 @@ def integer(text: str) -> int | None:
     return int(text) if re.fullmatch("0|-?[1-9][0-9]*", text) and int(text) in INT64 else None
 
 
-class Space:
+class NamespaceModel:
     """What one namespace holds, and what each mutation does to it. Mutations take the TTL in seconds."""
 
     def __init__(self, base: str) -> None:

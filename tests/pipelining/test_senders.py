@@ -1,4 +1,4 @@
-"""What sends a lane's batches: a task that may be cancelled, and that does not wait for ever for a reply."""
+"""What sends a pipeline's batches: a task that may be cancelled, and that does not wait for ever for a reply."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from collections import deque
 
 import pytest
-from lane.wire import Calls, Wire, outcomes, steps, until
+from pipelining.wire import Calls, Wire, outcomes, steps, until
 from redis.exceptions import TimeoutError
 
 from session_store._async.reply_timeout import ReplyTimeout
@@ -23,7 +23,7 @@ async def test_a_sender_that_is_cancelled_ends_its_batch() -> None:
     await until(lambda: len(wire.sent) == 2)
     tidying = calls.begin("c", "d")
     await steps()
-    calls.lane._sender.cancel()
+    calls.pipeline._sender.cancel()
     await until(lambda: len(wire.sent) == 3)
     assert wire.names() == [["a"], ["b"], ["c", "d"]]
     wire.answer(b"c", b"d")
@@ -35,16 +35,16 @@ async def test_a_sender_that_is_cancelled_ends_its_batch() -> None:
 
 
 async def test_a_sender_that_is_cancelled_before_it_begins() -> None:
-    """It could leave the lane in no state: its coroutine has not run."""
+    """It could leave the pipeline in no state: its coroutine has not run."""
     wire = Wire()
     calls = Calls(wire)
     alone, gathering = calls.begin("a", "b")
     await steps()
     wire.answer(b"a")
-    while calls.lane._sender is None:  # noqa: ASYNC110  # there is no event for it
+    while calls.pipeline._sender is None:  # noqa: ASYNC110  # there is no event for it
         await asyncio.sleep(0)
     # it was made in this very step, or in the one before
-    calls.lane._sender.cancel()
+    calls.pipeline._sender.cancel()
     await alone
     wire.answer(b"b")
     (outcome,) = await outcomes([gathering])
@@ -68,7 +68,7 @@ async def test_a_sender_that_is_cancelled_with_nothing_left() -> None:
     (cancelled,) = calls.begin("e")
     await steps()
     cancelled.cancel()
-    calls.lane._sender.cancel()
+    calls.pipeline._sender.cancel()
     await outcomes(tasks)
     await steps()
     assert calls.is_idle()

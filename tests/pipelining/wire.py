@@ -1,4 +1,4 @@
-"""A pool and its connection whose other end is the test: for what a lane does step by step."""
+"""A pool and its connection whose other end is the test: for what a pipeline does step by step."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from support.proxy import first_command
 
-from session_store._async.lane import _Lane
+from session_store._async.pipelining import _Pipeline
 
 
 class Wire:
@@ -82,21 +82,24 @@ def _separate(data: bytes) -> Iterator[bytes]:
 
 
 class Calls:
-    """A lane on a wire, whose calls are tasks: `calls.begin("a")` asks for a."""
+    """A pipeline on a wire, whose calls are tasks: `calls.begin("a")` asks for a."""
 
     def __init__(self, pool: Any) -> None:
-        self.lane = _Lane()
-        self.lane.pool = pool
+        self.pipeline = _Pipeline()
+        self.pipeline.pool = pool
         self.loop = asyncio.get_running_loop()
 
     def begin(self, *names: str, filling: int = 0) -> list[asyncio.Task[Any]]:
         """`filling`: bytes that the command is longer by."""
         extra = (b"x" * filling,) if filling else ()
-        return [self.loop.create_task(self.lane.call(("GET", name, *extra), self.loop)) for name in names]
+        return [self.loop.create_task(self.pipeline.call(("GET", name, *extra), self.loop)) for name in names]
 
     def is_idle(self) -> bool:
-        lane = self.lane
-        return not (lane._alone or lane._calls or lane._bytes or lane._waiting) and lane._sender is None
+        pipeline = self.pipeline
+        return (
+            not (pipeline._alone or pipeline._calls or pipeline._bytes or pipeline._waiting)
+            and pipeline._sender is None
+        )
 
 
 async def steps(count: int = 20) -> None:

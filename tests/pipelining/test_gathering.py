@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import redis.asyncio
-from lane.gate import Gate
+from pipelining.gate import Gate
 
 from session_store import AsyncSessionStore, SessionStore
 
@@ -123,7 +123,7 @@ async def add_one(snap: Any, ops: Any) -> int:
 async def test_commits_of_a_hundred_tasks_need_two_connections_at_most(
     gate: Gate, client_of: Any, store_of: Any, pool: Any, pipelining: bool
 ) -> None:
-    """Each for a session of its own. Both halves of a commit travel in the lane; without it, they wait for the pool."""
+    """Each for a session of its own. Both halves of a commit travel in the pipeline; without it, they wait for the pool."""
     store = store_of(client_of(gate.port, pool=pool, max_connections=2), pipelining=pipelining)
     await store.namespace("n").with_cas("basket", add_one)  # the scripts are known
     gate.writes.clear()
@@ -176,8 +176,8 @@ async def test_a_commit_travels_with_the_calls_of_others(gate: Gate, client_of: 
     assert gate.writes == [["GET"], ["EVALSHA", "HGETALL"], ["EVALSHA"]]
 
 
-async def test_the_lane_keeps_no_request_alive(gate: Gate, client_of: Any, store_of: Any) -> None:
-    """What a request has put into its context is gone with it, though the lane that it began serves others for long."""
+async def test_the_pipeline_keeps_no_request_alive(gate: Gate, client_of: Any, store_of: Any) -> None:
+    """What a request has put into its context is gone with it, though the pipeline that it began serves others for long."""
 
     class Request:
         pass
@@ -207,8 +207,8 @@ async def test_the_lane_keeps_no_request_alive(gate: Gate, client_of: Any, store
     del requests
     for _ in range(5):
         await ns.get("s")
-    (lane,) = ns._commands._lanes[asyncio.get_running_loop()].values()
-    assert lane._sender is not None  # it has not come to an end meanwhile
+    (pipeline,) = ns._commands._pipelines[asyncio.get_running_loop()].values()
+    assert pipeline._sender is not None  # it has not come to an end meanwhile
     gc.collect()
     assert [each() for each in seen] == [None] * 5
     stop.set()

@@ -1,4 +1,4 @@
-"""Calls of concurrent tasks on deployments of several servers: a lane for each node, and the client's own way for the rest."""
+"""Calls of concurrent tasks on deployments of several servers: a pipeline for each node, and the client's own way for the rest."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def store_of(client: Any, prefix: str) -> AsyncSessionStore[str]:
     return AsyncSessionStore(client, prefix=prefix, default_ttl=600)
 
 
-def lanes(store: AsyncSessionStore[str]) -> dict[str, Any]:
-    return store._commands._lanes[asyncio.get_running_loop()]  # type: ignore[attr-defined]
+def pipelines(store: AsyncSessionStore[str]) -> dict[str, Any]:
+    return store._commands._pipelines[asyncio.get_running_loop()]  # type: ignore[attr-defined]
 
 
 def sent(client: Any) -> dict[str, int]:
@@ -64,14 +64,14 @@ async def many(store: AsyncSessionStore[str], names: list[str], turns: int = 10)
 @pytest.mark.parametrize(
     "options", [{"protocol": 2}, {"protocol": 3, "decode_responses": True}], ids=["resp2", "resp3"]
 )
-async def test_each_node_has_a_lane(cluster: Cluster, client_of: Any, prefix: str, options: dict[str, Any]) -> None:
+async def test_each_node_has_a_pipeline(cluster: Cluster, client_of: Any, prefix: str, options: dict[str, Any]) -> None:
     """And one connection does for all tasks: 300 concurrent calls open no more."""
     client = client_of(cluster, **options)
     store = store_of(client, prefix)
     await many(store, NAMES)
     before = sent(client)
     await asyncio.gather(*(store.namespace(name).incr("ids") for name in NAMES for _ in range(10)))
-    assert len(lanes(store)) == 3
+    assert len(pipelines(store)) == 3
     assert sent(client) == before
     assert await asyncio.gather(*(store.namespace(name).get("ids") for name in NAMES)) == ["20"] * len(NAMES)
 
@@ -141,7 +141,7 @@ async def test_many_calls_whose_keys_have_moved_ahead(cluster: Cluster, client_o
 
 
 async def test_a_node_that_is_killed(replicated: Cluster, client_of: Any, prefix: str) -> None:
-    """Its calls go the client's own way to its heir; the others' lanes go on."""
+    """Its calls go the client's own way to its heir; the others' pipelines go on."""
     store = store_of(client_of(replicated), prefix)
     await many(store, NAMES, 2)
     victim = store.namespace(NAMES[0]).key("s")
@@ -194,7 +194,7 @@ async def test_a_client_of_a_cluster_that_overrides_execute_command(
     monkeypatch.setattr(client, "execute_command", wrapped)
     await many(store, NAMES[:5], 2)
     assert told.count("GET") == 10
-    assert len(store._commands._lanes) == 0  # type: ignore[attr-defined]
+    assert len(store._commands._pipelines) == 0  # type: ignore[attr-defined]
 
 
 async def test_an_error_reply_is_of_its_call_alone(cluster: Cluster, client_of: Any, prefix: str) -> None:
@@ -208,14 +208,14 @@ async def test_an_error_reply_is_of_its_call_alone(cluster: Cluster, client_of: 
 
 
 async def test_a_master_that_sentinels_name(prefix: str) -> None:
-    """The lane follows the master: it takes its connections from the client's pool, which does."""
+    """The pipeline follows the master: it takes its connections from the client's pool, which does."""
     deployment = SentinelDeployment()
     try:
         sentinel = Sentinel(deployment.addresses, socket_timeout=1)
         client = sentinel.master_for(deployment.NAME, socket_timeout=10)
         store = store_of(client, prefix)
         await many(store, NAMES, 3)
-        assert set(lanes(store)) == {""}
+        assert set(pipelines(store)) == {""}
         await asyncio.to_thread(deployment.kill_master)
 
         async def insist(name: str) -> None:

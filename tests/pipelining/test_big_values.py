@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from lane.gate import Gate
+from pipelining.gate import Gate
 
 SIZE = 10_000_000
 

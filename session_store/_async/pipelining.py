@@ -1,4 +1,4 @@
-"""The pipelining lane: calls of concurrent tasks travel together (async only). While one travels, the next gather."""
+"""Auto-pipelining: calls of concurrent tasks travel together (async only). While some travel, the next ones gather."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ import redis
 from hiredis import pack_command
 from redis.exceptions import AskError, ResponseError, TryAgainError
 
-from session_store._async._flavour import close, is_plain, is_plain_cluster, pool_of, send
+from session_store._async._flavour import close, pool_of, send
 from session_store._async.commands import AsyncCommands
-from session_store._async.connection import closed_by_others, exchange, typed, when_free
+from session_store._async.connection import closed_by_others, exchange, normalized, when_free
+from session_store._async.fast_path import is_plain, is_plain_cluster
 from session_store._async.reply_timeout import ReplyTimeout
 from session_store._async.routing import ASTRAY, routed
 
@@ -27,22 +28,22 @@ _MOST_CALLS, _MOST_BYTES = 1_000, 4_194_304  # that gather; further callers wait
 _BATCH_CALLS, _BATCH_BYTES = 500, 262_144  # that travel together
 
 
-class _Call(NamedTuple):
+class _Request(NamedTuple):
     packed: bytes
     reply: asyncio.Future[Any]
 
     def __repr__(self) -> str:
-        return f"_Call({len(self.packed)} bytes, ...)"  # keys and values are nobody's business
+        return f"_Request({len(self.packed)} bytes, ...)"  # keys and values are nobody's business
 
 
-class _Place(NamedTuple):
-    """What somebody waits for who would like to call."""
+class _Blocked(NamedTuple):
+    """A caller that waits because too many calls have gathered already."""
 
-    room: asyncio.Future[None]
+    admitted: asyncio.Future[None]
     size: int  # bytes
 
 
-class _Lane:
+class _Pipeline:
     """The calls of one event loop to one server.
 
     A call that finds nobody on the way goes at once, by itself. Those that come meanwhile gather, and a task sends them
@@ -50,14 +51,14 @@ class _Lane:
     want one have their turn. A call whose task was cancelled before it was sent is not sent.
     """
 
-    __slots__ = ("_alone", "_bytes", "_calls", "_coming", "_sender", "_waiting", "pool")
+    __slots__ = ("_alone", "_bytes", "_calls", "_resuming", "_sender", "_waiting", "pool")
 
     def __init__(self) -> None:
         self.pool: Any = None
-        self._calls: deque[_Call] = deque()
-        self._bytes = 0  # of the calls, and of those that are coming
-        self._waiting: deque[_Place] = deque()
-        self._coming = 0  # who have been let in, and have not gone on yet
+        self._calls: deque[_Request] = deque()
+        self._bytes = 0  # of these, and of those whose callers are about to resume
+        self._waiting: deque[_Blocked] = deque()
+        self._resuming = 0  # callers that were admitted from the queue, and have not resumed yet
         self._alone = False  # a call is on its way by itself
         self._sender: asyncio.Task[None] | None = None
 
@@ -69,14 +70,14 @@ class _Lane:
                 return await exchange(self.pool, command)
             finally:
                 self._alone = False
-                self._go_on(loop)
+                self._start_sender(loop)
         packed = pack_command(command)  # type: ignore[arg-type]  # it takes what redis-py takes
-        if self._waiting or self._coming or not self._has_room():
-            await self._wait_for_room(_Place(loop.create_future(), len(packed)))
+        if self._waiting or self._resuming or not self._has_room():
+            await self._wait_for_room(_Blocked(loop.create_future(), len(packed)))
         reply = loop.create_future()
-        self._calls.append(_Call(packed, reply))
+        self._calls.append(_Request(packed, reply))
         self._bytes += len(packed)
-        self._go_on(loop)
+        self._start_sender(loop)
         try:
             return await reply
         except ResponseError as error:
@@ -86,32 +87,32 @@ class _Lane:
         return await exchange(self.pool, command, met)
 
     def _has_room(self) -> bool:
-        return len(self._calls) + self._coming < _MOST_CALLS and self._bytes < _MOST_BYTES
+        return len(self._calls) + self._resuming < _MOST_CALLS and self._bytes < _MOST_BYTES
 
-    async def _wait_for_room(self, place: _Place) -> None:
-        self._waiting.append(place)
+    async def _wait_for_room(self, caller: _Blocked) -> None:
+        self._waiting.append(caller)
         try:
-            await place.room
+            await caller.admitted
         except asyncio.CancelledError:
-            if not place.room.cancelled():  # it had been let in, and leaves its place to the next one
-                self._arrive(place)
-                self._let_in()
+            if not caller.admitted.cancelled():  # it had been admitted, and the next one is, instead
+                self._resumed(caller)
+                self._admit()
             raise
-        self._arrive(place)
+        self._resumed(caller)
 
-    def _arrive(self, place: _Place) -> None:
-        self._coming -= 1
-        self._bytes -= place.size
+    def _resumed(self, caller: _Blocked) -> None:
+        self._resuming -= 1
+        self._bytes -= caller.size
 
-    def _let_in(self) -> None:
+    def _admit(self) -> None:
         while self._waiting and self._has_room():
-            place = self._waiting.popleft()
-            if not place.room.done():
-                self._coming += 1
-                self._bytes += place.size
-                place.room.set_result(None)
+            caller = self._waiting.popleft()
+            if not caller.admitted.done():
+                self._resuming += 1
+                self._bytes += caller.size
+                caller.admitted.set_result(None)
 
-    def _go_on(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _start_sender(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._calls and self._sender is None and not self._alone:
             # In a context of its own: that of the request that happened to be the first would live as long as the loop.
             context = contextvars.Context()
@@ -131,11 +132,11 @@ class _Lane:
                     self._bytes -= len(call.packed)
                 else:
                     self._calls.append(call)
-            self._let_in()
-            self._go_on(sender.get_loop())
+            self._admit()
+            self._start_sender(sender.get_loop())
 
     async def _send_all(self) -> None:
-        batch: deque[_Call] = deque()
+        batch: deque[_Request] = deque()
         try:
             while self._calls:
                 self._gather(batch)
@@ -149,8 +150,8 @@ class _Lane:
                 call.reply.cancel()
             raise
 
-    def _gather(self, batch: deque[_Call]) -> None:
-        """Moves calls into a batch, and lets others take their places."""
+    def _gather(self, batch: deque[_Request]) -> None:
+        """Moves calls into a batch, and admits as many callers that wait."""
         size = 0
         while self._calls and len(batch) < _BATCH_CALLS and size < _BATCH_BYTES:
             call = self._calls.popleft()
@@ -158,9 +159,9 @@ class _Lane:
             if not call.reply.done():
                 batch.append(call)
                 size += len(call.packed)
-        self._let_in()
+        self._admit()
 
-    async def _send(self, batch: deque[_Call]) -> None:
+    async def _send(self, batch: deque[_Request]) -> None:
         """Sends a batch until every call has its reply, or until the client's policy has it fail."""
         pool = self.pool  # by the time that the replies have come, it may be another one
         try:
@@ -175,7 +176,7 @@ class _Lane:
             while batch:
                 _fail(batch.popleft(), error)
 
-    async def _exchange(self, connection: Any, batch: deque[_Call]) -> None:
+    async def _exchange(self, connection: Any, batch: deque[_Request]) -> None:
         async def exchange() -> None:
             for _ in range(len(batch)):  # those whose tasks were cancelled are not sent, nor sent again
                 call = batch.popleft()
@@ -194,7 +195,7 @@ class _Lane:
         await connection.retry.call_with_retry(exchange, lambda _: close(connection))
 
 
-async def _read(connection: Any, batch: deque[_Call]) -> None:
+async def _read(connection: Any, batch: deque[_Request]) -> None:
     while batch:
         try:
             reply = await connection.read_response(disable_decoding=True, **_UNTIMED)
@@ -206,7 +207,7 @@ async def _read(connection: Any, batch: deque[_Call]) -> None:
                 call.reply.set_result(reply)
 
 
-def _fail(call: _Call, error: Exception) -> None:
+def _fail(call: _Request, error: Exception) -> None:
     """An error of its own for each: they are raised, and so changed, in several tasks."""
     if not call.reply.done():
         try:
@@ -225,36 +226,36 @@ def _retried_by(pool: Any) -> tuple[type[Exception], ...]:
 
 
 class PipeliningCommands(AsyncCommands):
-    """Commands that travel in lanes: one for each event loop, and in a cluster for each node."""
+    """Commands that travel in pipelines: one for each event loop, and in a cluster for each node."""
 
-    __slots__ = ("_lanes",)
+    __slots__ = ("_pipelines",)
 
     def __init__(self, client: Any) -> None:
         super().__init__(client)
-        self._lanes: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, _Lane]] = WeakKeyDictionary()
+        self._pipelines: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, _Pipeline]] = WeakKeyDictionary()
 
-    def _lane(self, name: str, pool: Any, loop: asyncio.AbstractEventLoop) -> _Lane:
-        lanes = self._lanes.get(loop)
-        if lanes is None:
-            lanes = self._lanes[loop] = {}
-        lane = lanes.get(name)
-        if lane is None:
-            lane = lanes[name] = _Lane()
-        lane.pool = pool
-        return lane
+    def _pipeline(self, name: str, pool: Any, loop: asyncio.AbstractEventLoop) -> _Pipeline:
+        pipelines = self._pipelines.get(loop)
+        if pipelines is None:
+            pipelines = self._pipelines[loop] = {}
+        pipeline = pipelines.get(name)
+        if pipeline is None:
+            pipeline = pipelines[name] = _Pipeline()
+        pipeline.pool = pool
+        return pipeline
 
     async def _execute(self, key: bytes, command: tuple[object, ...], **options: Any) -> Any:
         client = self.client
         loop = asyncio.get_running_loop()
         if is_plain(client):
             try:
-                return await self._lane("", client.connection_pool, loop).call(command, loop)
+                return await self._pipeline("", client.connection_pool, loop).call(command, loop)
             except ResponseError as error:
-                raise typed(error) from None
+                raise normalized(error) from None
         elif is_plain_cluster(client):
             try:
                 pool = await pool_of(client, key, None)
-                return await self._lane(pool.name, pool, loop).call(command, loop)
+                return await self._pipeline(pool.name, pool, loop).call(command, loop)
             except (*ASTRAY, AttributeError) as error:
                 # redis-py's async client announces itself (ASKING) on one connection of its pool and calls on another one:
                 # several calls at once would go to and fro. All but these two it knows better.
@@ -263,5 +264,5 @@ class PipeliningCommands(AsyncCommands):
                     (reply,) = await routed(client, key, command, named=named)
                     return reply
             except ResponseError as error:
-                raise typed(error) from None
+                raise normalized(error) from None
         return await super()._execute(key, command, **options)

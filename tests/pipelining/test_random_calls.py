@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import redis
-from lane.gate import Gate
+from pipelining.gate import Gate
 
 from session_store import WrongTypeError
 
@@ -119,5 +119,5 @@ async def test_random_calls(gate: Gate, client_of: Any, store_of: Any, rival: re
     for _ in range(20):
         await asyncio.sleep(0)
     assert not client.connection_pool._in_use_connections
-    (lane,) = store._commands._lanes[asyncio.get_running_loop()].values()
-    assert not (lane._alone or lane._calls or lane._bytes or lane._waiting or lane._sender)
+    (pipeline,) = store._commands._pipelines[asyncio.get_running_loop()].values()
+    assert not (pipeline._alone or pipeline._calls or pipeline._bytes or pipeline._waiting or pipeline._sender)

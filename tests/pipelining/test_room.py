@@ -1,4 +1,4 @@
-"""A full lane makes callers wait, in the order in which they came, and forgets nobody."""
+"""A full pipeline makes callers wait, in the order in which they came, and forgets nobody."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from lane.wire import Calls, Wire, steps, until
+from pipelining.wire import Calls, Wire, steps, until
 from redis.exceptions import ConnectionError, ResponseError
 
-from session_store._async import lane as module
+from session_store._async import pipelining as module
 
 CALLS, BYTES, BATCH = 8, 2_000, 3
 
@@ -42,9 +42,9 @@ class Watched(Wire):
         super().__init__(retries)
         self.most_calls = self.most_bytes = 0
 
-    def look(self, lane: Any) -> None:
-        self.most_calls = max(self.most_calls, len(lane._calls))
-        self.most_bytes = max(self.most_bytes, sum(len(call.packed) for call in lane._calls))
+    def look(self, pipeline: Any) -> None:
+        self.most_calls = max(self.most_calls, len(pipeline._calls))
+        self.most_bytes = max(self.most_bytes, sum(len(call.packed) for call in pipeline._calls))
 
     async def send_packed_command(self, commands: list[bytes]) -> None:
         await super().send_packed_command(commands)
@@ -54,7 +54,7 @@ class Watched(Wire):
 async def drive(wire: Watched, calls: Calls, tasks: list[asyncio.Task[Any]]) -> None:
     """Until all have their replies; what gathers is looked at in each step of the loop."""
     for _ in range(100_000):
-        wire.look(calls.lane)
+        wire.look(calls.pipeline)
         if all(task.done() for task in tasks):
             return
         await asyncio.sleep(0)
@@ -102,7 +102,7 @@ async def test_first_come_first_served() -> None:
 
     async def call(name: str) -> None:
         order.append(name)
-        await calls.lane.call(("GET", name), calls.loop)
+        await calls.pipeline.call(("GET", name), calls.loop)
 
     async def newcomers() -> None:
         for number in range(200):
@@ -113,19 +113,19 @@ async def test_first_come_first_served() -> None:
     tasks += [asyncio.ensure_future(call(name)) for name in names(50)]
     tasks.append(asyncio.ensure_future(newcomers()))
     while len(order) < 50 + 199 or not all(task.done() for task in tasks):
-        wire.look(calls.lane)
+        wire.look(calls.pipeline)
         await asyncio.sleep(0)
     assert sent(wire) == order
     assert wire.most_calls <= CALLS
 
 
 async def full(wire: Wire, count: int) -> tuple[Calls, list[asyncio.Task[Any]]]:
-    """A lane with one call on its way, 8 that gather, and the others waiting."""
+    """A pipeline with one call on its way, 8 that gather, and the others waiting."""
     calls = Calls(wire)
     tasks = calls.begin(*names(count))
     await steps()
-    assert len(calls.lane._calls) == CALLS
-    assert len(calls.lane._waiting) == count - CALLS - 1
+    assert len(calls.pipeline._calls) == CALLS
+    assert len(calls.pipeline._waiting) == count - CALLS - 1
     return calls, tasks
 
 
@@ -162,8 +162,8 @@ async def test_cancelled_when_they_have_just_been_let_in(whom: str) -> None:
     """Their places are the next ones'."""
     wire = Wire()
     calls, tasks = await full(wire, 40)
-    waiting = list(calls.lane._waiting)
-    rooms = [place.room for place in waiting]
+    waiting = list(calls.pipeline._waiting)
+    rooms = [caller.admitted for caller in waiting]
     wire.answer(b"n000")
     while not any(room.done() for room in rooms):  # noqa: ASYNC110  # there is no event for it
         await asyncio.sleep(0)
@@ -206,7 +206,7 @@ async def test_the_sender_is_cancelled_while_some_wait_for_room() -> None:
     calls, tasks = await full(wire, 40)
     wire.answer(b"n000")
     await until(lambda: len(wire.sent) == 2)
-    calls.lane._sender.cancel()
+    calls.pipeline._sender.cancel()
     for name in names(40)[1 + BATCH :]:
         wire.answer(name.encode())
     found = await outcomes(tasks)
@@ -256,7 +256,7 @@ async def test_whatever_happens_nobody_is_left_waiting(rng: random.Random) -> No
         tasks += calls.begin(name, filling=rng.choice([0, 0, 0, 100, 900, 3_000]))
         asked.append(name)
         for _ in range(rng.randrange(3)):
-            wire.look(calls.lane)
+            wire.look(calls.pipeline)
             await asyncio.sleep(0)
         if rng.random() < 0.3:
             rng.choice(tasks).cancel()

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import redis
 import redis.asyncio
-from lane.gate import Gate
+from pipelining.gate import Gate
 from redis.exceptions import ConnectionError
 from support.servers import Server, free_port
 
