@@ -1,4 +1,4 @@
-"""The table of back ends that the contract runs on, and what must hold on each of them at any time."""
+"""The tables of back ends that the contract runs on, and what must hold on each of them at any time."""
 
 from __future__ import annotations
 
@@ -22,16 +22,23 @@ class Backend(NamedTuple):
         return f"{place}-resp{self.protocol}-{'str' if self.decode_responses else 'bytes'}"
 
 
-def table(versions: Sequence[str]) -> tuple[Backend, ...]:
-    """All settings in memory and on the first version; two that differ in everything on each further version."""
+_DIFFERENT = ((2, False), (3, True))  # in everything
+
+
+def every_setting(versions: Sequence[str]) -> tuple[Backend, ...]:
+    """For tests of replies. All settings in memory and on the first version; two on each further version."""
     settings = tuple(product((2, 3), (False, True)))
     rows = [(place, settings) for place in (None, *versions[:1])]
-    rows += [(version, ((2, False), (3, True))) for version in versions[1:]]
+    rows += [(version, _DIFFERENT) for version in versions[1:]]
     return tuple(Backend(place, *each) for place, chosen in rows for each in chosen)
 
 
+def one_setting(versions: Sequence[str]) -> tuple[Backend, ...]:
+    """For all other tests, which have no reason to depend on settings: in memory and on each version, by turns."""
+    return (Backend(None, 3, True), *(Backend(version, *_DIFFERENT[at % 2]) for at, version in enumerate(versions)))
+
+
 VERSIONS = tuple(tested())
-BACKENDS = table(VERSIONS)
 INDEX_SLACK_MS = 500  # the index may outlive its slots by this much; see lua/prelude.lua
 
 Found = dict[bytes, tuple[int, "dict[bytes, bytes] | None"]]  # by key: milliseconds left, and the fields of an index

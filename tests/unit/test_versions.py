@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from support import versions
-from support.backends import Found, misplaced, table
+from support.backends import Found, every_setting, misplaced, one_setting
 
 VALKEY = "Valkey server v=8.1.1 sha=00000000:0 malloc=jemalloc-5.3.0 bits=64 build=ad0f3ed608b40934"
 ALL_SETTINGS = ("resp2-bytes", "resp2-str", "resp3-bytes", "resp3-str")
@@ -136,12 +136,14 @@ def test_what_is_missing_is_named_with_how_to_bring_it(version: str, said: str) 
     assert versions.missing(version) == said
 
 
-def test_the_default_version_gets_every_setting_and_a_further_one_two() -> None:
-    assert [backend.name for backend in table(["redis 7.0", "valkey 8.1"])] == [
+def test_tests_of_replies_get_every_setting_on_the_default_version_and_others_one_on_each() -> None:
+    assert [backend.name for backend in every_setting(["redis 7.0", "valkey 8.1"])] == [
         *(f"{place}-{each}" for place in ("memory", "redis-7.0") for each in ALL_SETTINGS),
         "valkey-8.1-resp2-bytes",
         "valkey-8.1-resp3-str",
     ]
+    places = [backend.name for backend in one_setting(["redis 7.0", "valkey 8.1"])]
+    assert places == ["memory-resp3-str", "redis-7.0-resp2-bytes", "valkey-8.1-resp3-str"]
 
 
 INDEX = (100, {b"a": b"-9", b"~lock:a": b"9:~abcdef0Wxyz1", b"~abcdef0": b"00000009Wxyz1:1", b"~fence": b"1"})

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import redis.asyncio
-from support.backends import BACKENDS, Backend, Found, misplaced
+from support.backends import VERSIONS, Backend, Found, every_setting, misplaced, one_setting
 from support.recorder import Recorder
 from support.servers import Server
 
@@ -43,7 +43,13 @@ end
 """
 
 
-@pytest.fixture(params=BACKENDS, ids=lambda backend: backend.name)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "backend" in metafunc.fixturenames:
+        table = every_setting if metafunc.definition.get_closest_marker("every_setting") else one_setting
+        metafunc.parametrize("backend", table(VERSIONS), indirect=True, ids=lambda backend: backend.name)
+
+
+@pytest.fixture
 def backend(request: pytest.FixtureRequest) -> Backend:
     return request.param
 

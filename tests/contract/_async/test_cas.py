@@ -13,6 +13,8 @@ from session_store import (
     WrongTypeError,
 )
 
+pytestmark = pytest.mark.every_setting
+
 LARGE = "x" * 70_000
 
 

@@ -9,6 +9,8 @@ import redis
 
 from session_store import AsyncNamespace, WrongTypeError
 
+pytestmark = pytest.mark.every_setting
+
 
 async def test_ids_count_from_one(ns: AsyncNamespace) -> None:
     assert [await ns.incr("id") for _ in range(3)] == [1, 2, 3]

@@ -10,6 +10,8 @@ from support.leaks import leaks
 
 from session_store import AsyncNamespace, AsyncSessionStore, CodecError, JsonCodec, WrongTypeError
 
+pytestmark = pytest.mark.every_setting
+
 FIELDS = ["", " ", "a:b{c}", "ä€😀", "~era", "\0\r\n", "x" * 1000]
 
 

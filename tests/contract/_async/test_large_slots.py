@@ -8,6 +8,8 @@ import pytest
 
 from session_store import AsyncNamespace
 
+pytestmark = pytest.mark.every_setting
+
 LARGE = "x" * 70_000
 
 

@@ -15,6 +15,8 @@ from session_store import (
     WrongTypeError,
 )
 
+pytestmark = pytest.mark.every_setting
+
 
 @pytest.fixture
 async def page(ns: AsyncNamespace) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from support.leaks import leaks
 
 from session_store import AsyncNamespace, AsyncSessionStore, CodecError, JsonCodec, WrongTypeError
 
+pytestmark = pytest.mark.every_setting
+
 VALUES = [
     "",
     "x",

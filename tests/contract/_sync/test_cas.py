@@ -14,6 +14,8 @@ from session_store import (
     WrongTypeError,
 )
 
+pytestmark = pytest.mark.every_setting
+
 LARGE = "x" * 70_000
 
 

@@ -10,6 +10,8 @@ import redis
 
 from session_store import Namespace, WrongTypeError
 
+pytestmark = pytest.mark.every_setting
+
 
 def test_ids_count_from_one(ns: Namespace) -> None:
     assert [ns.incr("id") for _ in range(3)] == [1, 2, 3]

@@ -11,6 +11,8 @@ from support.leaks import leaks
 
 from session_store import Namespace, SessionStore, CodecError, JsonCodec, WrongTypeError
 
+pytestmark = pytest.mark.every_setting
+
 FIELDS = ["", " ", "a:b{c}", "ä€😀", "~era", "\0\r\n", "x" * 1000]
 
 

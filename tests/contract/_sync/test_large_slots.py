@@ -9,6 +9,8 @@ import pytest
 
 from session_store import Namespace
 
+pytestmark = pytest.mark.every_setting
+
 LARGE = "x" * 70_000
 
 

@@ -16,6 +16,8 @@ from session_store import (
     WrongTypeError,
 )
 
+pytestmark = pytest.mark.every_setting
+
 
 @pytest.fixture
 def page(ns: Namespace) -> dict[str, Any]:

@@ -12,6 +12,8 @@ from support.leaks import leaks
 
 from session_store import Namespace, SessionStore, CodecError, JsonCodec, WrongTypeError
 
+pytestmark = pytest.mark.every_setting
+
 VALUES = [
     "",
     "x",
