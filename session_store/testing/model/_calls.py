@@ -19,7 +19,7 @@ from session_store.testing.model._reference import OUTSIDER
 
 # How fast a run is decides nothing. Time passes in multiples of 80 seconds; TTLs and fences of the library are 20 more
 # than one of those, TTLs of others 60, and the time that a lone record is kept 40. So what is left is never near 0, nor
-# within a second of a new TTL (which touch would not write), but when it is the same. It is compared in tens of seconds,
+# within a second of a new TTL (which touch would not write), but when it is the same. It is compared in steps of 20 seconds,
 # rounded up: an example may take as long.
 DEFAULT_TTL = 260
 TTLS = (None, 100, 340.0, timedelta(seconds=900))
@@ -38,9 +38,9 @@ LONG = "x" * 66_000  # too large to be sent along when an attempt begins
 VALUES = ("x", "Grüße", "", "7", "-0", "007", "9223372036854775807", "9223372036854775808", LONG)
 
 
-def tens(seconds: float) -> int:
+def twenties(seconds: float) -> int:
     """TTLs to compare; 0 for none."""
-    return math.ceil(seconds / 10)
+    return math.ceil(seconds / 20)
 
 
 class Deed(NamedTuple):

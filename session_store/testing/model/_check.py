@@ -40,7 +40,7 @@ def check_against_model(
     gets older, and elsewhere by a script that shortens the TTLs of these keys.
 
     Raises `AssertionError` with what the model expects and what was seen, and as a note the calls that lead there
-    (`store_0`, `store_1`, `other_program`); `RuntimeError` when they took over 8 seconds, which leaves it open;
+    (`store_0`, `store_1`, `other_program`); `RuntimeError` when they took over 18 seconds, which leaves it open;
     `TypeError` and `ValueError` for bad arguments. Errors of the client outside of calls of a store pass through.
 
     >>> from session_store import InMemoryClient

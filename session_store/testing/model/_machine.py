@@ -19,13 +19,13 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from session_store.testing.calls import Call, Outcome, shown
 from session_store.testing.memory import InMemoryClient
 from session_store.testing.model import _calls as calls
-from session_store.testing.model._calls import NAMES, STORES, Deed, deeds, tens
+from session_store.testing.model._calls import NAMES, STORES, Deed, deeds, twenties
 from session_store.testing.model._namespace import Slot
 from session_store.testing.model._places import Backend
 from session_store.testing.model._reference import OUTSIDER, Model
 from session_store.testing.model._refusals import REFUSED
 
-MOST_SECONDS = 8  # that an example may take: TTLs are compared in tens of seconds
+MOST_SECONDS = 18  # that an example may take: TTLs are compared in steps of 20 seconds
 
 
 class Clients:
@@ -128,7 +128,9 @@ class Machine(RuleBasedStateMachine):
     @invariant()
     def all_hold_the_same_and_keep_the_promises(self) -> None:
         """Contents and TTLs are the model's. Each key has a TTL; the index names what lives; nothing else changed."""
-        expected = {key: Slot(slot.kind, slot.value, tens(slot.left)) for key, slot in self.model.contents().items()}
+        expected = {
+            key: Slot(slot.kind, slot.value, twenties(slot.left)) for key, slot in self.model.contents().items()
+        }
         for backend in self.backends:
             seen, bystanders = backend.look(), self.bystanders[repr(backend)]
             self.agree(f"keys of others at the {backend}", bystanders, {key: seen.pop(key, None) for key in bystanders})
@@ -140,11 +142,11 @@ class Machine(RuleBasedStateMachine):
                 self.agree(f"live slots in the index {space.base} at the {backend}", live, named & live)
                 self.agree(f"slots only in the index {space.base} at the {backend}", set(), named - space.index.keys())
                 # The index outlives what it names by up to half a second.
-                over = index.left - tens(max(space.index_left, 0))
+                over = index.left - twenties(max(space.index_left, 0))
                 self.agree(
-                    f"TTL of the index {space.base} at the {backend}, tens of seconds over", 0, over - (over == 1)
+                    f"TTL of the index {space.base} at the {backend}, steps of 20 seconds over", 0, over - (over == 1)
                 )
-            self.agree(f"keys at the {backend}, with tens of seconds left", expected, seen)
+            self.agree(f"keys at the {backend}, with steps of 20 seconds left", expected, seen)
 
     def agree(self, what: str, expected: Any, seen: Any) -> None:
         """Compares what one back end holds; of dicts, the keys that differ."""
@@ -212,9 +214,9 @@ class Machine(RuleBasedStateMachine):
 
     @staticmethod
     def time_left(deed: Deed, place: Any) -> Outcome:
-        """What comes of a call of `ttl`, in tens of seconds."""
+        """What comes of a call of `ttl`, in steps of 20 seconds."""
         outcome: Outcome = deed.at(place)
-        return outcome if outcome.returned is None else Outcome(tens(outcome.returned))
+        return outcome if outcome.returned is None else Outcome(twenties(outcome.returned))
 
     @rule(deed=deeds(STORES, NAMES, calls.BATCHES))
     def write_together(self, deed: Deed) -> None:

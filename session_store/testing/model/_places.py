@@ -12,7 +12,7 @@ from typing import Any
 from session_store import CasPolicy, Namespace, SessionStore
 from session_store._sync.commands import AS_BYTES, scan
 from session_store.testing.memory import InMemoryClient
-from session_store.testing.model._calls import DEFAULT_TTL, tens
+from session_store.testing.model._calls import DEFAULT_TTL, twenties
 from session_store.testing.model._namespace import Slot
 from session_store.testing.model._reference import OUTSIDER
 
@@ -158,7 +158,7 @@ class Backend:
         commands = ((reads[kind][0], key, *reads[kind][1:]) for key, kind in zip(keys, kinds, strict=True))
         values = map(to_text, self.send(commands)) if keys else ()
         return {
-            to_text(key): Slot(kind, value, tens(ms / 1000))
+            to_text(key): Slot(kind, value, twenties(ms / 1000))
             for key, kind, value, ms in zip(keys, kinds, values, left, strict=True)
         }
 
