@@ -1,4 +1,4 @@
-"""Two runs of the tests draw the same examples, and `make faults` draws others."""
+"""Two runs of the tests draw the same examples, and `make test-all` draws others."""
 
 from __future__ import annotations
 

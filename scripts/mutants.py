@@ -1,7 +1,7 @@
 """Breaks a copy of the library on purpose, one defect at a time, and shows which checks notice: `make mutants`.
 
-    python tests/mutants.py           all defects; fails when one is noticed by no check
-    python tests/mutants.py token     those whose name has this word
+    python scripts/mutants.py           all defects; fails when one is noticed by no check
+    python scripts/mutants.py token     those whose name has this word
 
 A defect is a text that stands once in a source file, and what is put in its place. The copy's sync flavour is generated
 from the broken source, so both flavours are broken alike.
@@ -221,7 +221,9 @@ def copy_with(changes: tuple[Change, ...], folder: Path, only: tuple[str, ...] =
         path = folder / "session_store" / file
         text = path.read_text()
         if text.count(old) != 1:
-            raise SystemExit(f"tests/mutants.py: {file} has this text {text.count(old)} times instead of once:\n{old}")
+            raise SystemExit(
+                f"scripts/mutants.py: {file} has this text {text.count(old)} times instead of once:\n{old}"
+            )
         path.write_text(text.replace(old, new))
     subprocess.run([sys.executable, "scripts/generate.py"], cwd=folder, env=environment(folder), check=True)
 
@@ -246,7 +248,7 @@ def run(check: list[str], folder: Path) -> Verdict:
             os.killpg(process.pid, signal.SIGKILL)  # it and its workers: a session of their own
             return Verdict(noticed=True, test=f"did not end in {LIMIT} s", seconds=LIMIT)
     if process.returncode not in (0, 1, 2):
-        raise SystemExit(f"tests/mutants.py: pytest could not run\n{output}")
+        raise SystemExit(f"scripts/mutants.py: pytest could not run\n{output}")
     failed = re.search(r"^(?:FAILED|ERROR) .*?([\w-]+\.py.*?)(?: - .*)?$", output, re.MULTILINE)
     test = failed[1] if failed else ""
     return Verdict(noticed=process.returncode != 0, test=test, seconds=time.perf_counter() - began)

@@ -1,6 +1,6 @@
 """Prints the lower bound of each dependency as a constraint for pip: what `make lowest` installs.
 
-python tests/lowest.py > constraints.txt
+python scripts/lowest.py > constraints.txt
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Runs a slice of the tests for each Python, each redis-py and each server that this machine has: `make matrix`.
 
-    python tests/matrix.py                              every cell
-    python tests/matrix.py --only python-3.10 redis-py-6 valkey-8.1
+    python scripts/matrix.py                              every cell
+    python scripts/matrix.py --only python-3.10 redis-py-6 valkey-8.1
                                                         the cells of these; an axis that is not named is taken whole
-    python tests/matrix.py --fresh                      with new environments: those of the last run may have aged
+    python scripts/matrix.py --fresh                      with new environments: those of the last run may have aged
 
 Prints a table of how many tests passed. Fails when a test does, or when an environment cannot be made; what is not on
 the machine is named, and fails nothing. The environments and each cell's whole output are in .venv-matrix.
