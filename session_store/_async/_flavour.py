@@ -39,7 +39,7 @@ class Waiter:
     def wake(self) -> bool:
         try:  # from the thread of another loop, perhaps
             self._loop.call_soon_threadsafe(self._end)
-        except RuntimeError:  # its loop is closed
+        except RuntimeError:  # the waiter's loop is closed
             return False
         return True
 
@@ -87,7 +87,7 @@ async def send(connection: Any, data: list[bytes]) -> None:
     if type(connection).send_packed_command is _SEND:
         if connection.health_check_interval:
             await connection.check_health()  # which may connect anew
-        writer = connection._writer  # noqa: SLF001  # nothing public writes without the task
+        writer = connection._writer  # noqa: SLF001  # all that is public sends in a task
         if type(writer) is asyncio.StreamWriter:
             writer.writelines(data)
             if not writer.transport.get_write_buffer_size():

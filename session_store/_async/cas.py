@@ -50,12 +50,14 @@ class AsyncCommit(Generic[R, V]):
         self._attempts = Attempts(settings, operations, keys=self._keys, most_attempts=retries + 1, make_waiter=Waiter)
         self._results: dict[int, R] = {}  # what the closure returned, by attempt
         self._replicas: object = None  # what WAIT said of the commit
-        self._deadline = 0.0  # of a call that was struck
+        self._deadline = 0.0  # by which a call that was cancelled, or struck by a time limit, must have settled
 
     async def run(self) -> R:
         """The result of the attempt that committed."""
         steps = self._attempts.steps()
-        struck: BaseException | None = None  # by what is no answer of the server: a cancelled task, a time limit
+        struck: BaseException | None = (
+            None  # by a cancellation, a time limit, a signal: what is no answer of the server
+        )
         try:
             step = next(steps)
             while True:

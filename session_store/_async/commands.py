@@ -25,7 +25,7 @@ _SCAN_COUNT = 1000  # keys that a SCAN looks at per step
 
 def raise_reply(error: Exception, key: bytes, command: str) -> NoReturn:
     """Raises what an error reply to a read stands for."""
-    if "WRONGTYPE " in str(error):  # at its beginning, or where Redis 6.2 says in which line of a script
+    if "WRONGTYPE " in str(error):  # Redis 6.2 puts the line of the script before it
         raise WrongTypeError(key.decode(), command.lower()) from error
     raise error
 
@@ -47,10 +47,10 @@ class AsyncCommands:
             return await when_free(lambda: client.execute_command(*command, **options, **AS_BYTES))
         except ResponseError as error:
             raise normalized(error) from None
-        except (
-            ClusterError
-        ):  # sent to and fro, executed nowhere: redis-py's async client says ASKING on one connection of
-            pass  # its pool, and sends the command on another one
+        except ClusterError:
+            # Redirections without an end, and executed nowhere: redis-py's async client says ASKING on one connection of its
+            # pool, and sends the command on another one.
+            pass
         except AttributeError:  # see `closed_by_others`; it may have been executed, and is then recognised by its token
             if not isinstance(client, Cluster):
                 raise
@@ -119,7 +119,7 @@ class AsyncCommands:
                 reply, replicas = await self._waited(script.by_source(keys, args), key, least)
             return reply, replicas
         reply = await self.run(script, keys, args)
-        key = await self.run(NAME, (key,), ())  # by the name that the client has given it
+        key = await self.run(NAME, (key,), ())  # under the name that a client which rewrites keys has given it
         written, replicas = await self._waited(REWRITE.by_source((key,), proof), key, least)
         return reply, replicas if written else 0
 

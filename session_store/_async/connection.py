@@ -81,26 +81,26 @@ async def exchange(pool: Any, command: tuple[object, ...], met: Exception | None
         if not _is_full(error):
             raise
         connection = await when_free(pool.get_connection)
-    is_whole = False  # no reply can be on its way
+    is_clean = False  # whether the reply was read: else it may come later, and the connection is closed
     try:
         if met is None:
             try:
                 await send(connection, data)
                 reply = await connection.read_response(disable_decoding=True)
-                is_whole = True
+                is_clean = True
                 return reply
             except AttributeError as error:
                 met = closed_by_others(error)
             except Exception as error:
                 met = error
         reply = await _again(connection, data, met)
-        is_whole = True
+        is_clean = True
         return reply
     except ResponseError as error:
-        is_whole = True
+        is_clean = True
         raise normalized(error) from None
     finally:
-        if not is_whole:
+        if not is_clean:
             await close(connection)
         await pool.release(connection)
 
@@ -131,7 +131,7 @@ async def exchange_all(pool: Any, commands: list[tuple[object, ...]]) -> list[An
 
 async def _exchanged(pool: Any, data: list[bytes], count: int) -> list[Any]:
     connection = await when_free(pool.get_connection)
-    is_whole = False
+    is_clean = False
 
     async def again() -> list[Any]:
         await send(connection, data)
@@ -139,10 +139,10 @@ async def _exchanged(pool: Any, data: list[bytes], count: int) -> list[Any]:
 
     try:
         replies: list[Any] = await connection.retry.call_with_retry(again, lambda _: close(connection))
-        is_whole = True
+        is_clean = True
         return replies
     finally:
-        if not is_whole:
+        if not is_clean:
             await close(connection)
         await pool.release(connection)
 

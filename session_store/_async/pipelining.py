@@ -94,7 +94,7 @@ class _Pipeline:
         try:
             await caller.admitted
         except asyncio.CancelledError:
-            if not caller.admitted.cancelled():  # it had been admitted, and the next one is, instead
+            if not caller.admitted.cancelled():  # it was admitted, and will not call: the next one is admitted instead
                 self._resumed(caller)
                 self._admit()
             raise
@@ -142,7 +142,7 @@ class _Pipeline:
                 self._gather(batch)
                 if batch:
                     await self._send(batch)
-                if not self._calls:  # yet: tasks that have their replies come again
+                if not self._calls:  # tasks whose replies have just come may call again at once
                     await asyncio.sleep(0)
             self._sender = None
         except asyncio.CancelledError:  # the loop ends
@@ -163,7 +163,7 @@ class _Pipeline:
 
     async def _send(self, batch: deque[_Request]) -> None:
         """Sends a batch until every call has its reply, or until the client's policy has it fail."""
-        pool = self.pool  # by the time that the replies have come, it may be another one
+        pool = self.pool  # `self.pool` may be another one when the connection goes back
         try:
             connection = await when_free(pool.get_connection)
             try:
@@ -199,7 +199,7 @@ async def _read(connection: Any, batch: deque[_Request]) -> None:
     while batch:
         try:
             reply = await connection.read_response(disable_decoding=True, **_UNTIMED)
-        except ResponseError as error:  # noqa: PERF203  # of this call alone
+        except ResponseError as error:  # noqa: PERF203  # the error is this call's alone
             _fail(batch.popleft(), error)
         else:
             call = batch.popleft()
@@ -213,7 +213,7 @@ def _fail(call: _Request, error: Exception) -> None:
         try:
             again = copy.copy(error)
             again.__cause__ = error.__cause__
-        except Exception:  # not one of redis-py's
+        except Exception:  # a class that copy.copy cannot copy
             again = error
         call.reply.set_exception(again)
 
@@ -222,7 +222,7 @@ def _retried_by(pool: Any) -> tuple[type[Exception], ...]:
     """Errors after which the client sends again."""
     settings = getattr(pool, "connection_kwargs", {})
     named = settings.get("retry_on_error") or ()
-    return (*named, *getattr(settings.get("retry"), "_supported_errors", ()))  # a policy does not tell it otherwise
+    return (*named, *getattr(settings.get("retry"), "_supported_errors", ()))  # nothing public tells
 
 
 class PipeliningCommands(AsyncCommands):

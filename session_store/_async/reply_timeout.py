@@ -40,7 +40,7 @@ class ReplyTimeout:
         self._timer.cancel()
         if not self._stalled:
             return
-        if kind is None:  # the last reply came in the same moment: what has been asked for is to come now, and here
+        if kind is None:  # the last reply came just after `_look` cancelled the task: that cancellation is to end here
             with suppress(asyncio.CancelledError):
                 await asyncio.sleep(0)
         by_others = hasattr(self._task, "uncancel") and self._task.uncancel()

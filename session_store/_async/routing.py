@@ -18,7 +18,7 @@ from session_store._async._flavour import Cluster, pool_of, sleep
 from session_store._async.connection import NO_ANSWER, REFUSALS, exchange_all
 from session_store._core.policy import CasPolicy
 
-ASTRAY = (*REFUSALS, *NO_ANSWER, SlotNotCoveredError)  # what a cluster's client may raise for lack of a better way
+ASTRAY = (*REFUSALS, *NO_ANSWER, SlotNotCoveredError)  # after these the server of a key is looked for again
 _MOST_FOLLOWED = 16  # as many redirections as redis-py follows for one command
 _PACE = CasPolicy(max_retries=_MOST_FOLLOWED)  # while a slot is split between two nodes, or not served
 

@@ -103,7 +103,7 @@ class Attempts(Generic[V]):
         self._is_locking = self._policy.lock_timeout > 0 and len(keys) <= _MOST_LOCKS
         self._takes_lock = False
         self._may_hold = False  # locks on the server
-        self._at_stake = False  # a commit was sent, and may have been applied or may still be
+        self._at_stake = False  # a commit was sent and has no answer: it may have been applied, or may still be
         self.committed = 0
 
     def steps(self) -> Steps:
@@ -123,7 +123,9 @@ class Attempts(Generic[V]):
                     self._ticket.abandon()
                 else:
                     self._ticket.give_back()
-                if self._may_hold and sys.exc_info()[0] is not GeneratorExit:  # else nobody will do another step
+                if (
+                    self._may_hold and sys.exc_info()[0] is not GeneratorExit
+                ):  # a generator that is being closed must not yield
                     yield self._release_call()
 
     @property
@@ -159,7 +161,7 @@ class Attempts(Generic[V]):
             except Exception:
                 if not any(slot.is_changed for slot in watched.values()):
                     raise
-                operations = []  # it has seen what was never there together, and may have raised because of that
+                operations = []  # it may have raised because it saw slots of two moments
             self._queues.learn(self._clock() - since)
             if any(slot.is_changed for slot in watched.values()):
                 self._lost()
@@ -191,7 +193,7 @@ class Attempts(Generic[V]):
                 self._at_stake, self.committed = False, int(reply[1])
                 return None
             else:
-                if reply[1] != holder:  # it goes on; for one and the same there is a bound
+                if reply[1] != holder:  # another one has it now: the queue moves, and the time limit counts anew
                     holder, since = reply[1], self._clock()
                 looks += 1
                 self._takes_lock = True
@@ -229,7 +231,9 @@ class Attempts(Generic[V]):
         self._at_stake = was_at_stake or bool(operations)
         try:
             reply = yield self._commit_call(self._attempt, watched, operations)
-            if outcome_of(reply) == LOST and _is_same(watched, reply[1]):  # kept in another order, perhaps
+            if outcome_of(reply) == LOST and _is_same(
+                watched, reply[1]
+            ):  # Redis may keep a hash in another order by now
                 reply = yield self._commit_call(self._attempt, watched, operations, by_content=True)
         except BaseException:
             self._log_unknown(operations)
@@ -266,7 +270,7 @@ class Attempts(Generic[V]):
     def _back_off(self) -> Generator[Step, Any, bool]:
         """Waits before the next attempt, where the policy says so."""
         delay = self._policy.delay(self._attempt, self._uniform)
-        if delay:  # a sleep of no time takes some
+        if delay:  # even asyncio.sleep(0) lets all other tasks go first
             yield Wait(delay)
         return delay > 0
 

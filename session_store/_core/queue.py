@@ -17,8 +17,8 @@ from typing import Protocol
 from weakref import WeakSet
 
 _SLOW = 0.05  # seconds; a closure that takes longer is worth a lock from its first attempt on
-_LONGEST_LEASE = 600  # seconds; a lock that is said to end later is taken for none (lua/locks.lua)
-_FORGETS = 0.9  # of what a slow closure taught, from one closure to the next
+_LONGEST_LEASE = 600  # seconds; lua/locks.lua takes a lock that ends later for one of a wrong clock
+_FORGETS = 0.9  # how much of the longest time is remembered from one closure to the next
 
 
 class Waiter(Protocol):
@@ -35,9 +35,9 @@ class QueueEntry:
 
     def __init__(self, key: bytes) -> None:
         self.key = key
-        self.waiter: Waiter | None = None  # of one who came when there was somebody
+        self.waiter: Waiter | None = None  # of one that found others in the queue
         self.since: float | None = None  # when it became the first; None while it waits
-        self.is_over = False  # it was left, or lost to the next one
+        self.is_over = False  # given up, or lost to the next one
 
 
 class Queues:

@@ -108,7 +108,7 @@ class Watched:
         """Takes note of what lua/read.lua found; what the read command answered."""
         same, mark, answer = reply
         if same:
-            self.mark = mark  # its order only; the next look is cheap again
+            self.mark = mark  # the same content in another order: with this mark the next look is cheap
         else:
             self.is_changed = True
         return answer

@@ -15,7 +15,9 @@ _EFFECTS = re.compile(rb"^-- Effects +(\w+)", re.MULTILINE)
 
 ScriptCall = tuple[tuple[bytes, ...], tuple[object, ...]]  # KEYS and ARGV
 
-known: dict[bytes, Script] = {}  # every script that was made, by its digest and by its source
+known: dict[
+    bytes, Script
+] = {}  # every script that was made, by digest and by source: so the explorer tells what a call does
 
 
 class Script:

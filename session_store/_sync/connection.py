@@ -82,26 +82,26 @@ def exchange(pool: Any, command: tuple[object, ...], met: Exception | None = Non
         if not _is_full(error):
             raise
         connection = when_free(pool.get_connection)
-    is_whole = False  # no reply can be on its way
+    is_clean = False  # whether the reply was read: else it may come later, and the connection is closed
     try:
         if met is None:
             try:
                 send(connection, data)
                 reply = connection.read_response(disable_decoding=True)
-                is_whole = True
+                is_clean = True
                 return reply
             except AttributeError as error:
                 met = closed_by_others(error)
             except Exception as error:
                 met = error
         reply = _again(connection, data, met)
-        is_whole = True
+        is_clean = True
         return reply
     except ResponseError as error:
-        is_whole = True
+        is_clean = True
         raise normalized(error) from None
     finally:
-        if not is_whole:
+        if not is_clean:
             close(connection)
         pool.release(connection)
 
@@ -132,7 +132,7 @@ def exchange_all(pool: Any, commands: list[tuple[object, ...]]) -> list[Any]:
 
 def _exchanged(pool: Any, data: list[bytes], count: int) -> list[Any]:
     connection = when_free(pool.get_connection)
-    is_whole = False
+    is_clean = False
 
     def again() -> list[Any]:
         send(connection, data)
@@ -140,10 +140,10 @@ def _exchanged(pool: Any, data: list[bytes], count: int) -> list[Any]:
 
     try:
         replies: list[Any] = connection.retry.call_with_retry(again, lambda _: close(connection))
-        is_whole = True
+        is_clean = True
         return replies
     finally:
-        if not is_whole:
+        if not is_clean:
             close(connection)
         pool.release(connection)
 
