@@ -30,7 +30,7 @@ CHECKS = {
         "not three",
     ],
     "faults": ["tests/faults"],
-    "contract": ["tests/contract/_sync", "tests/contract/_async", "-k", "memory-resp2-bytes"],
+    "contract": ["tests/contract/_sync", "tests/contract/_async", "-k", "memory-resp3-str"],
 }
 
 
