@@ -123,9 +123,8 @@ class Attempts(Generic[V]):
                     self._ticket.abandon()
                 else:
                     self._ticket.give_back()
-                if (
-                    self._may_hold and sys.exc_info()[0] is not GeneratorExit
-                ):  # a generator that is being closed must not yield
+                is_closed = sys.exc_info()[0] is GeneratorExit  # a generator that is being closed must not yield
+                if self._may_hold and not is_closed:
                     yield self._release_call()
 
     @property
