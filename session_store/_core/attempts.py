@@ -230,9 +230,7 @@ class Attempts(Generic[V]):
         self._at_stake = was_at_stake or bool(operations)
         try:
             reply = yield self._commit_call(self._attempt, watched, operations)
-            if outcome_of(reply) == LOST and _is_same(
-                watched, reply[1]
-            ):  # Redis may keep a hash in another order by now
+            if outcome_of(reply) == LOST and _is_same(watched, reply[1]):  # a hash may have another order by now
                 reply = yield self._commit_call(self._attempt, watched, operations, by_content=True)
         except BaseException:
             self._log_unknown(operations)
