@@ -16,7 +16,7 @@ from typing import Any, Generic, NamedTuple
 from session_store._core.operations import Operation, Operations, commit_args
 from session_store._core.outcomes import BEGAN, COMMITTED, FENCED, LOST, STALE, outcome_of
 from session_store._core.queue import QueueEntry, Waiter
-from session_store._core.replies import Watched, read_answer
+from session_store._core.replies import Watched, hold_the_same, read_answer
 from session_store._core.scripts import BEGIN, COMMIT, RELEASE, Script
 from session_store._core.settings import Settings
 from session_store._core.tokens import Ticket, Token
@@ -67,11 +67,6 @@ class Unanswered(NamedTuple):  # no answer came, in all the times that the clien
 
 Step = Send | Run | Wait
 Steps = Generator[Step, Any, None]
-
-
-def _is_same(watched: dict[bytes, Watched], now: list[Any]) -> bool:
-    """Whether the slots hold what they held, as far as the reply that says that the attempt is lost can tell."""
-    return now[0] == BEGAN and all(map(Watched.holds_the_same, watched.values(), map(Watched, now[1:])))
 
 
 class Attempts(Generic[V]):
@@ -218,8 +213,7 @@ class Attempts(Generic[V]):
         self, attempt: int, watched: dict[bytes, Watched], operations: Sequence[Operation], *, by_content: bool = False
     ) -> Send:
         keys, rest = commit_args(watched, operations, by_content=by_content)
-        lock_ttl = self._lock_ttl(takes=0 < attempt < self._most_attempts)
-        args = (*self._token, attempt, MOST_BYTES, lock_ttl, *rest)
+        args = (*self._token, attempt, MOST_BYTES, self._lock_ttl(takes=0 < attempt < self._most_attempts), *rest)
         return Send(COMMIT, (self._operations.index, *keys), args, self._token if operations or not attempt else None)
 
     def _commit(
@@ -230,7 +224,7 @@ class Attempts(Generic[V]):
         self._at_stake = was_at_stake or bool(operations)
         try:
             reply = yield self._commit_call(self._attempt, watched, operations)
-            if outcome_of(reply) == LOST and _is_same(watched, reply[1]):  # a hash may have another order by now
+            if outcome_of(reply) == LOST and hold_the_same(watched, reply[1]):  # a hash may have another order by now
                 reply = yield self._commit_call(self._attempt, watched, operations, by_content=True)
         except BaseException:
             self._log_unknown(operations)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from session_store._core.marks import content_mark
-from session_store._core.outcomes import FENCED, WRONG_TYPE, outcome_of
+from session_store._core.outcomes import BEGAN, FENCED, WRONG_TYPE, outcome_of
 from session_store._core.values import decoded
 from session_store.codecs import V
 from session_store.errors import NamespacePurgedError, WrongTypeError
@@ -128,3 +128,8 @@ class Watched:
             content = self._content or ()
             self._fields = dict(zip(content[::2], content[1::2], strict=True))
         return _ANSWERS[command](self._fields, args)
+
+
+def hold_the_same(watched: dict[bytes, Watched], now: list[Any]) -> bool:
+    """Whether slots hold what they held, as far as the reply tells that says that the attempt is lost."""
+    return now[0] == BEGAN and all(map(Watched.holds_the_same, watched.values(), map(Watched, now[1:])))
