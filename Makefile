@@ -46,7 +46,7 @@ matrix: .venv/ready
 # The interleavings and the conformance of clients take minutes, and use nothing of a dependency that the others do not.
 lowest: .venv-lowest/ready
 	.venv-lowest/bin/python -m pytest -n 2 --dist worksteal \
-		--ignore tests/interleavings --ignore tests/conformance $(ARGS)
+		--ignore tests/testing/interleavings --ignore tests/testing/conformance $(ARGS)
 
 # With the versions that a user would get today. "Error 3": no service that knows of vulnerabilities could be asked.
 audit:

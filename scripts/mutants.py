@@ -25,7 +25,7 @@ COPIED = ("session_store", "tests", "scripts", "pyproject.toml", "README.md", "C
 LIMIT = 240  # seconds that a check may take: a broken library may hang
 CHECKS = {
     "explorer": [
-        *(f"tests/interleavings/test_{name}.py" for name in ("proofs", "promises", "locks")),
+        *(f"tests/testing/interleavings/test_{name}.py" for name in ("proofs", "promises", "locks")),
         "-k",
         "not three",
     ],

@@ -20,7 +20,7 @@ import session_store
 ROOT = Path(__file__).parents[2]
 BUILD = "import sys; from hatchling import build; print(getattr(build, sys.argv[1])(sys.argv[2]))"
 # Of the tests, those that open most of the files that are neither in the package nor beside them.
-OPENING = ("tests/docs/test_pages.py", "tests/docs/test_benchmarks.py", "tests/unit/test_generated.py")
+OPENING = ("tests/docs/test_pages.py", "tests/docs/test_benchmarks.py", "tests/scripts/test_generated.py")
 PROGRAM = """
 import asyncio
 import sys

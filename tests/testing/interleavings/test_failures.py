@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import redis
-from interleavings import jobs
+from testing.interleavings import jobs
 
 from session_store import (
     WrongTypeError,

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import redis
 import redis.asyncio
-from conformance import defects, rewriting
 from support.servers import Server, free_port
+from testing.conformance import defects, rewriting
 
 from session_store.testing import AsyncClientConformance, ClientConformance
 from session_store.testing.memory import AsyncInMemoryClient, InMemoryClient

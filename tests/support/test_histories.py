@@ -6,6 +6,7 @@ import random
 from typing import Any
 
 import pytest
+
 from support import histories
 from support.draws import ADD_ONE, Draws, add_one, belongs, look, move, refuse
 from support.histories import Call, Explanation, Undecided, explained

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import redis
 import redis.asyncio
-from conformance import defects, rewriting
 from support.servers import Server
+from testing.conformance import defects, rewriting
 
 from session_store.testing import AsyncClientConformance, ClientConformance
 from session_store.testing._async import place as async_place

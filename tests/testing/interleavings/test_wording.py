@@ -6,7 +6,7 @@ import functools
 from typing import Any
 
 import pytest
-from interleavings import jobs
+from testing.interleavings import jobs
 
 from session_store import (
     AsyncInMemoryClient,

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from interleavings import jobs
-from interleavings.looking import Onlooker
+from testing.interleavings import jobs
+from testing.interleavings.looking import Onlooker
 
 from session_store.testing import explore
 from session_store.testing.interleavings.moves import FAULTS

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from interleavings import jobs
 from redis.exceptions import ConnectionError
+from testing.interleavings import jobs
 
 from session_store.testing import InterleavingError, explore
 

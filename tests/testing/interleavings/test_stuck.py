@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from interleavings import jobs
+from testing.interleavings import jobs
 
 from session_store.testing import StuckTaskError, explore
 from session_store.testing.interleavings.clients import StillServer, Verdict

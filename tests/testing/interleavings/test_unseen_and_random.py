@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from interleavings import jobs
+from testing.interleavings import jobs
 
 from session_store import InMemoryClient, SessionStore
 from session_store.testing import InterleavingError, NotDeterministicError, UnseenTaskError, explore

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from interleavings import jobs
-from interleavings.looking import Onlooker
 from redis.exceptions import ConnectionError
+from testing.interleavings import jobs
+from testing.interleavings.looking import Onlooker
 
 from session_store import CasPolicy
 from session_store._core.queue import Queues

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from support import versions
 from support.backends import Found, every_setting, misplaced, one_setting
 

@@ -14,7 +14,7 @@ from typing import Any
 from unittest.mock import Mock
 
 import pytest
-from interleavings import jobs
+from testing.interleavings import jobs
 
 from session_store import (
     AsyncInMemoryClient,
@@ -27,7 +27,7 @@ from session_store import (
 from session_store.testing import InterleavingError, Interleavings, explore
 from session_store.testing.interleavings.moves import FAULTS
 
-TESTS = Path(__file__).parents[1]
+TESTS = Path(__file__).parents[2]
 
 
 def test_two_commits_have_four_schedules() -> None:
@@ -225,7 +225,7 @@ def test_an_exploration_ends_in_time() -> None:
 
 
 EXPLORE = """
-from interleavings import jobs
+from testing.interleavings import jobs
 from session_store.testing import explore
 tasks = dict.fromkeys(("one", "two", "three"), jobs.cas_quantity)
 print(explore(tasks, setup=jobs.fill_basket, faults={"lost_reply", "expire"}, budget=150, samples=50, seed=3).digest)
