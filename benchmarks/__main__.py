@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
 import traceback
@@ -20,7 +21,17 @@ from benchmarks.server import Server
 
 HERE = Path(__file__).parent
 QUICK = HERE.parent / ".venv-bench" / "quick"  # git ignores it
-WORKLOADS = ("memory", "single_calls", "tasks", "contention", "processes", "scale", "mix", "basket")
+WORKLOADS = (
+    "memory",
+    "single_calls",
+    "tasks",
+    "contention",
+    "processes",
+    "impatience",
+    "scale",
+    "mix",
+    "basket",
+)
 
 
 def main() -> int:
@@ -35,9 +46,9 @@ def main() -> int:
     chosen = arguments.only.split(",") if arguments.only else WORKLOADS
     if not set(chosen) <= set(WORKLOADS):
         parser.error(f"--only takes some of {','.join(WORKLOADS)}")
-    began = time.monotonic()
+    began, load = time.monotonic(), os.getloadavg()[0]
     results, complete = measured(chosen, quick=arguments.quick, began=began)
-    run = described(results, time.monotonic() - began)
+    run = described(results, time.monotonic() - began, load)
     kept = complete and not arguments.quick and not arguments.only
     show(run)
     write(HERE if kept else QUICK, run)
@@ -65,7 +76,7 @@ def measured(chosen: tuple[str, ...] | list[str], *, quick: bool, began: float) 
     return results, complete
 
 
-def described(results: list[Result], seconds: float) -> dict[str, Any]:
+def described(results: list[Result], seconds: float, load: float) -> dict[str, Any]:
     """What results.json holds."""
     server = Server()
     try:
@@ -74,7 +85,7 @@ def described(results: list[Result], seconds: float) -> dict[str, Any]:
         server.stop()
     return {
         "seconds": round(seconds),
-        "machine": machine.machine(),
+        "machine": machine.machine(load),
         "versions": versions,
         "results": [line.as_json() for line in results],
     }

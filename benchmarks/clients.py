@@ -1,7 +1,7 @@
 """The same single calls through each client, in its own idiom; and the plain protocol.
 
 Everybody has the same values, and keys with the same TTL. A bare HSET or INCR leaves the TTL as it is, while each write
-of ours renews it: what that costs redis-py is a peer of its own.
+of ours renews it: redis-py with MULTI, the command and EXPIRE is a peer of its own.
 """
 
 from __future__ import annotations
@@ -30,6 +30,17 @@ Maker = Callable[[str], Calls]  # the calls of a session
 def key_of(session: str, slot: str) -> str:
     """The key that bare clients use: as long as ours, and never the same."""
     return f"{PREFIX}:bare-{session}:{slot}"
+
+
+def renewing_commands(session: str) -> dict[str, tuple[Any, ...]]:
+    """The writes as bare commands, by method: each sets no TTL, and needs an EXPIRE of its key to do what ours does."""
+    step, form, basket, counter = (key_of(session, slot) for slot in ("step", "form", "basket", "id"))
+    return {
+        "set": ("SET", step, TEXT),
+        "hset": ("HSET", form, "field-3", TEXT),
+        "hincrby": ("HINCRBY", basket, "tea", 1),
+        "incr": ("INCR", counter),
+    }
 
 
 def our_calls(store: SessionStore | AsyncSessionStore) -> Maker:

@@ -24,14 +24,15 @@ LIBRARIES = (
 )
 
 
-def machine() -> dict[str, str]:
-    """Cores, CPU model, memory, OS and Python."""
+def machine(load: float) -> dict[str, str]:
+    """Cores, CPU model, memory, OS and Python, and the load before the run: what else went on beside it."""
     return {
         "cores": str(os.cpu_count()),
         "CPU": _line("/proc/cpuinfo", "model name") or platform.processor() or platform.machine(),
         "memory": _memory(),
         "OS": _system(),
         "Python": f"{platform.python_implementation()} {platform.python_version()}",
+        "busy before the run": f"{load:.1f} processes on average of a minute",
     }
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from statistics import median
+from statistics import quantiles
 
-from benchmarks.results import OURS, Result
+from benchmarks.results import OURS, Result, Spread
 
 Side = Callable[[], float]  # does one round's work, and gives what was measured of it
 AsyncSide = Callable[[], Awaitable[float]]
@@ -66,10 +66,17 @@ def async_block(call: Callable[[], Awaitable[object]], calls: int) -> AsyncSide:
     return side
 
 
-def ratio_of(ours: list[float], theirs: list[float]) -> tuple[float, float, float]:
-    """Ours / theirs within each round: median, min and max."""
-    ratios = [a / b if b else float("inf") for a, b in zip(ours, theirs, strict=True)]
-    return median(ratios), min(ratios), max(ratios)
+def spread_of(values: list[float]) -> Spread:
+    """Median and quartiles of the rounds."""
+    if len(values) == 1:
+        return values[0], values[0], values[0]
+    low, middle, high = quantiles(values, method="inclusive")
+    return middle, low, high
+
+
+def ratio_of(ours: list[float], theirs: list[float]) -> Spread:
+    """Ours / theirs within each round: median and quartiles."""
+    return spread_of([a / b if b else float("inf") for a, b in zip(ours, theirs, strict=True)])
 
 
 def summed(
@@ -81,6 +88,7 @@ def summed(
     counts: Mapping[str, dict[str, int]] | None = None,
     notes: Mapping[str, str] | None = None,
     ours: str = OURS,
+    cores: str = "",
 ) -> list[Result]:
     """The lines of one case: a line for each peer, its ratio being that of `ours` to it."""
     return [
@@ -89,12 +97,18 @@ def summed(
             case,
             peer,
             unit,
-            median(values),
-            min(values),
-            max(values),
+            *spread_of(values),
             None if peer == ours or ours not in samples else ratio_of(samples[ours], values),
             dict((counts or {}).get(peer, {})),
             (notes or {}).get(peer, ""),
+            cores,
         )
         for peer, values in samples.items()
+    ]
+
+
+def apart(workload: str, case: str, unit: str, samples: Samples) -> list[Result]:
+    """Lines without a ratio: where each number means something by itself."""
+    return [
+        line for peer, values in samples.items() for line in summed(workload, case, unit, {peer: values}, ours=peer)
     ]

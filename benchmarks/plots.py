@@ -1,4 +1,7 @@
-"""The plots of the README, as SVG; the same results give the same files."""
+"""The plots of the README, as SVG; the same results give the same files.
+
+A peer has the same colour and mark in all of them. Points are medians, whiskers are quartiles of the rounds.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,13 @@ from typing import Any
 
 import matplotlib as mpl
 
+from benchmarks.commits import WATCH, WATCH_ASYNC
+from benchmarks.cores import AWAKE, STATES
 from benchmarks.results import OURS, Result
 
 mpl.use("svg")
 from matplotlib import pyplot as plt
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 plt.rcParams.update(
@@ -22,6 +28,7 @@ plt.rcParams.update(
         "axes.spines.top": False,
         "axes.spines.right": False,
         "axes.axisbelow": True,
+        "axes.titlesize": 9,
         "grid.alpha": 0.3,
         "legend.frameon": False,
         "lines.markersize": 5,
@@ -29,8 +36,21 @@ plt.rcParams.update(
 )
 
 WIDTH = 8.6  # inches: a README's column
-COLOURS = ("#c0392b", "#2471a3", "#d68910", "#1e8449", "#7f8c8d")  # ours is the first
-MARKS = "osD^v"
+LOWER, HIGHER = "lower is better", "higher is better"
+STYLES = {  # by peer: colour, mark
+    OURS: ("#c0392b", "o"),
+    "redis-py": ("#0072b2", "s"),
+    "redis-py, MULTI with EXPIRE": ("#1e8449", "D"),
+    "redis.asyncio": ("#56b4e9", "s"),
+    "redis.asyncio, MULTI with EXPIRE": ("#7dcea0", "D"),
+    "valkey-glide": ("#d68910", "^"),
+    "coredis": ("#6c3483", "v"),
+    "Redis.transaction()": ("#cc79a7", "P"),
+    "plain protocol": ("#7f8c8d", "X"),
+    "redis-py, PING": ("#000000", "*"),
+}
+# The same peer, though its name tells how it does this.
+ALIASES = {WATCH: "redis-py", WATCH_ASYNC: "redis.asyncio", "plain protocol, SCAN": "plain protocol"}
 Points = dict[str, list[tuple[int, Result]]]  # by peer; with the number that the case begins with, or holds
 
 
@@ -40,10 +60,11 @@ def draw(results: Sequence[Result], folder: Path, kind: str = "svg") -> None:
         "latency": latency,
         "tasks": tasks,
         "contention": contention,
+        "processes": processes,
         "scale": scale,
     }
     for name, plot in plots.items():
-        figure = plot([line for line in results if not line.note.startswith("not run")])
+        figure = plot([line for line in results if line.ran])
         if figure is not None:
             metadata = {"Date": None} if kind == "svg" else {}
             figure.savefig(
@@ -53,50 +74,67 @@ def draw(results: Sequence[Result], folder: Path, kind: str = "svg") -> None:
 
 
 def latency(results: Sequence[Result]) -> Any:
-    """Ratio of latency by method, to whatever does the least that could be compared."""
-    wanted = {
-        ("single calls", "redis-py"): (0, "sync / redis-py"),
-        ("single calls", "redis-py, WATCH .. EXEC"): (0, "sync / redis-py"),
-        ("single calls, async", "redis.asyncio"): (1, "async / redis.asyncio"),
-        ("single calls, async", "redis.asyncio, WATCH .. EXEC"): (1, "async / redis.asyncio"),
-        ("single calls, async", "valkey-glide"): (2, "async / valkey-glide"),
-        ("single calls, async", "coredis"): (3, "async / coredis"),
+    """Ratio of latency by method to each peer, cores awake and idle; a row for each flavour."""
+    figure, rows = plt.subplots(2, 1, figsize=(WIDTH, 6.0), sharey=True)
+    drawn: dict[str, Any] = {}
+    for workload, axes in zip(("single calls", "single calls, async"), rows, strict=True):
+        lines = [
+            line
+            for line in results
+            if line.workload == workload and line.ratio and " ms " not in line.case and _base(line) != "plain protocol"
+        ]
+        if not lines:
+            plt.close(figure)
+            return None
+        drawn |= _ratios(axes, [line for line in lines if _base(line) != "Redis.transaction()"])
+        axes.set_title("sync" if workload == "single calls" else "async, one task", loc="left")
+    figure.supylabel(f"latency, ours / theirs (log scale): {LOWER}", fontsize=9)
+    states = {
+        f"cores {state}": Line2D([], [], color="black", marker="o", ls="", fillstyle=_fill(state)) for state in STATES
     }
-    lines = [line for line in results if (line.workload, line.peer) in wanted and line.ratio]
-    if not lines:
-        return None
-    methods = list(dict.fromkeys(line.case for line in lines))
-    figure, axes = plt.subplots(figsize=(WIDTH, 3.4))
-    drawn = set()
-    for number, method in enumerate(methods):
-        group = [(line, *wanted[line.workload, line.peer]) for line in lines if line.case == method]
-        for place, (line, kind, label) in enumerate(sorted(group, key=lambda bar: bar[1])):
-            x = number + (place - (len(group) - 1) / 2) * 0.2
-            height = line.ratio[0] if line.ratio else 0
-            axes.bar(x, height, 0.18, color=COLOURS[kind], label=None if kind in drawn else label)
-            axes.text(x, height + 0.01, f"{height:.2f}", ha="center", va="bottom", fontsize=6)
-            drawn.add(kind)
-    axes.axhline(1, color="black", linewidth=0.8)
-    axes.set_xticks(
-        range(len(methods)), [f"{name}\n/ WATCH .. EXEC" if name == "with_cas" else name for name in methods]
-    )
-    axes.set_ylabel("latency, ours / theirs (medians)")
-    axes.grid(axis="y")
-    _legend(figure, axes)
+    _legend(figure, drawn | states)
     return figure
 
 
+def _ratios(axes: Any, lines: list[Result]) -> dict[str, Any]:
+    """A group of points for each method: each peer, cores awake and idle beside each other."""
+    methods = list(dict.fromkeys(line.case for line in lines))
+    drawn = {}
+    for number, method in enumerate(methods):
+        group = [line for line in lines if line.case == method]
+        peers = [peer for peer in STYLES if any(_base(line) == peer for line in group)]
+        for line in group:
+            peer = _base(line)
+            place = 2 * peers.index(peer) + STATES.index(line.cores)
+            x = number + (place - peers.index(peer) * 0.6 - (len(peers) * 1.4 - 1) / 2) * 0.13
+            median, low, high = line.ratio or (0, 0, 0)
+            drawn[peer] = _point(axes, [x], [(median, low, high)], peer, fillstyle=_fill(line.cores), ls="")
+    axes.axhline(1, color="black", linewidth=0.8)
+    names = {"with_cas": "with_cas /\nWATCH .. EXEC"}
+    axes.set_xticks(range(len(methods)), [names.get(name, name) for name in methods])
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(0.25, 0.5, 0.75, 1, 1.5, 2, 3, 4, 6)))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.grid(axis="y")
+    return drawn
+
+
 def tasks(results: Sequence[Result]) -> Any:
-    """Throughput by number of tasks."""
-    points = _points(results, "tasks", r"^([\d,]+) tasks?$")
-    if not points:
-        return None
-    figure, axes = plt.subplots(figsize=(WIDTH, 3.4))
-    _lines(axes, points)
-    axes.set(xlabel="tasks", ylabel="calls per second", xscale="log")
-    _decades(axes)
-    _ticks(axes, points)
-    _legend(figure, axes)
+    """Throughput by number of tasks, cores awake and idle."""
+    figure, row = plt.subplots(1, 2, figsize=(WIDTH, 3.4), sharey=True)
+    drawn: dict[str, Any] = {}
+    for state, axes in zip(STATES, row, strict=True):
+        points = _points([line for line in results if line.cores == state], "tasks", r"^([\d,]+) tasks?$")
+        if not points:
+            plt.close(figure)
+            return None
+        drawn |= _lines(axes, points)
+        axes.set(xlabel="tasks (log scale)", xscale="log", title=f"cores {state}")
+        _decades(axes)
+        _ticks(axes, points)
+    row[0].set_ylabel(f"calls per second (log scale):\n{HIGHER}")
+    _legend(figure, drawn)
     return figure
 
 
@@ -110,40 +148,88 @@ def contention(results: Sequence[Result]) -> Any:
     if not columns:
         return None
     figure, grid = plt.subplots(
-        2, len(columns), figsize=(WIDTH, 4.6), sharex=True, sharey="row", squeeze=False, height_ratios=(2, 1)
+        2, len(columns), figsize=(WIDTH, 5.0), sharex=True, sharey="row", squeeze=False, height_ratios=(2, 1)
     )
+    drawn: dict[str, Any] = {}
     for (slots, points), (above, below) in zip(columns, grid.T, strict=True):
-        _lines(above, points)
-        _lines(below, points, lambda line: 100 * line.counts["given up"] / max(line.counts["attempted"], 1))
+        drawn |= _lines(above, points)
+        _lines(below, points, _given_up)
         above.set(title=f"{slots} slot{'s' if slots != '1' else ''}", xscale="log")
-        below.set(xlabel="writers", ylim=(-5, 105))
+        below.set(xlabel="threads (log scale)", ylim=(-5, 105))
         below.grid(visible=True)
         _decades(above)
         _ticks(above, points)
-    grid[0][0].set_ylabel("commits per second")
-    grid[1][0].set_ylabel("% given up")
-    _legend(figure, grid[0][0])
+    grid[0][0].set_ylabel(f"commits per second (log scale):\n{HIGHER}")
+    grid[1][0].set_ylabel(f"% given up:\n{LOWER}")
+    _legend(figure, drawn)
+    return figure
+
+
+def processes(results: Sequence[Result]) -> Any:
+    """What processes that commit to one slot get through and at what price; a column for each closure."""
+    rows = (
+        ("", f"commits per second\n(log scale): {HIGHER}"),
+        (": runs per commit", f"runs per commit\n(log scale): {LOWER}"),
+        (": slowest / fastest", f"slowest / fastest:\n{HIGHER}"),
+        (None, f"% given up:\n{LOWER}"),
+    )
+    figure, grid = plt.subplots(len(rows), 2, figsize=(WIDTH, 9.0), sharex=True, sharey="row")
+    drawn: dict[str, Any] = {}
+    for (ending, label), pair in zip(rows, grid, strict=True):
+        pair[0].set_ylabel(label)
+        for pause, axes in zip(("0 ms", "2 ms"), pair, strict=True):
+            points = _points(results, "processes", rf"^(\d+) process(?:es)?, {pause} closure{ending or ''}$")
+            if not points:
+                plt.close(figure)
+                return None
+            drawn |= _lines(axes, points, _given_up if ending is None else None)
+            axes.set_xscale("log")
+            axes.grid(visible=True)
+            if "log scale" in label:
+                _decades(axes)
+            else:
+                axes.set_ylim(*((-5, 105) if ending is None else (0, 1.05)))
+            _ticks(axes, _points(results, "processes", rf"^(\d+) process(?:es)?, {pause} closure$"))
+    for pause, above, below in zip(("takes no time", "takes 2 ms"), grid[0], grid[-1], strict=True):
+        above.set_title(f"closure {pause}")
+        below.set_xlabel("processes (log scale)")
+    _legend(figure, drawn)
     return figure
 
 
 def scale(results: Sequence[Result]) -> Any:
-    """Time of touch and purge by the number of foreign keys."""
-    figure, row = plt.subplots(1, 2, figsize=(WIDTH, 3.2), sharey=True)
+    """Time of touch and purge by the number of foreign keys, cores awake."""
+    figure, row = plt.subplots(1, 2, figsize=(WIDTH, 3.4), sharey=True)
+    drawn: dict[str, Any] = {}
+    awake = [line for line in results if line.cores == AWAKE and line.peer != "session_store, no foreign keys"]
     for method, axes in zip(("touch", "purge"), row, strict=True):
-        points = _points(results, "touch and purge", rf"^{method}, ([\d,]+) foreign keys$")
-        points.pop("session_store, no foreign keys", None)
+        points = _points(awake, "touch and purge", rf"^{method}, ([\d,]+) foreign keys$")
         if not points:
             plt.close(figure)
             return None
-        _lines(axes, points)
-        axes.set(title=f"{method} of ten slots", xlabel="foreign keys in the database")
+        drawn |= _lines(axes, points)
+        axes.set(
+            title=f"{method} of ten slots, cores {AWAKE}", xlabel="foreign keys in the database (log scale from 1 k)"
+        )
         axes.set_xscale("symlog", linthresh=1000, linscale=0.6)
         axes.set_xlim(-150, 2_000_000)
         _decades(axes, steps=(1,))
         _ticks(axes, points)
-    row[0].set_ylabel("µs per call")
-    _legend(figure, row[0])
+    row[0].set_ylabel(f"µs per call (log scale):\n{LOWER}")
+    _legend(figure, drawn)
     return figure
+
+
+def _base(line: Result) -> str:
+    return ALIASES.get(line.peer, line.peer)
+
+
+def _fill(state: str) -> str:
+    return "full" if state == AWAKE else "none"
+
+
+def _given_up(line: Result) -> float:
+    return 100 * line.counts["given up"] / max(line.counts["attempted"], 1)
 
 
 def _points(results: Sequence[Result], workload: str, pattern: str) -> Points:
@@ -152,21 +238,28 @@ def _points(results: Sequence[Result], workload: str, pattern: str) -> Points:
     for line in results:
         fits = re.match(pattern, line.case) if line.workload == workload else None
         if fits:
-            points.setdefault(line.peer, []).append((int(fits[1].replace(",", "")), line))
+            points.setdefault(_base(line), []).append((int(fits[1].replace(",", "")), line))
     return dict(sorted(points.items(), key=lambda item: item[0] != OURS))
 
 
-def _lines(axes: Any, points: Points, value: Callable[[Result], float] | None = None) -> None:
-    """A line for each peer: medians with a band from min to max, or what `value` gives."""
-    for number, (peer, pairs) in enumerate(points.items()):
+def _lines(axes: Any, points: Points, value: Callable[[Result], float] | None = None) -> dict[str, Any]:
+    """A line for each peer: medians and quartiles, or what `value` gives."""
+    drawn = {}
+    for peer, pairs in points.items():
         xs, lines = zip(*sorted(pairs, key=lambda pair: pair[0]), strict=True)
-        ys = [value(line) if value else line.median for line in lines]
-        colour = COLOURS[number]
-        axes.plot(xs, ys, marker=MARKS[number], color=colour, label=peer, zorder=9 - number)
-        if value is None:
-            axes.fill_between(
-                xs, [line.low for line in lines], [line.high for line in lines], color=colour, alpha=0.15, lw=0
-            )
+        spreads = [(value(line),) * 3 if value else (line.median, line.low, line.high) for line in lines]
+        drawn[peer] = _point(axes, xs, spreads, peer)
+    return drawn
+
+
+def _point(axes: Any, xs: Sequence[float], spreads: Sequence[Sequence[float]], peer: str, **style: Any) -> Any:
+    """Medians with whiskers."""
+    colour, mark = STYLES[peer]
+    below = [median - low for median, low, _ in spreads]
+    above = [high - median for median, _, high in spreads]
+    medians = [spread[0] for spread in spreads]
+    axes.errorbar(xs, medians, (below, above), color=colour, marker=mark, capsize=2, elinewidth=1, lw=1.3, **style)
+    return Line2D([], [], color=colour, marker=mark, lw=1.3 if "ls" not in style else 0)
 
 
 def _decades(axes: Any, steps: tuple[int, ...] = (1, 2, 5)) -> None:
@@ -174,7 +267,7 @@ def _decades(axes: Any, steps: tuple[int, ...] = (1, 2, 5)) -> None:
     axes.set_yscale("log")
     axes.yaxis.set_major_locator(LogLocator(subs=steps))
     axes.yaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
     axes.grid(visible=True)
 
 
@@ -192,8 +285,9 @@ def _short(number: int) -> str:
     return f"{number}"
 
 
-def _legend(figure: Any, axes: Any) -> None:
-    """Above the plot, in one row."""
-    handles, labels = axes.get_legend_handles_labels()
+def _legend(figure: Any, drawn: dict[str, Any]) -> None:
+    """Above the plot, at most four in a row."""
+    names = sorted(drawn, key=[*STYLES, *drawn].index)
     figure.tight_layout()
-    figure.legend(handles, labels, ncols=len(labels), loc="lower center", bbox_to_anchor=(0.5, 1.0))
+    columns = min(len(names), 4)
+    figure.legend([drawn[name] for name in names], names, ncols=columns, loc="lower center", bbox_to_anchor=(0.5, 1.0))

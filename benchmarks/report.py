@@ -7,17 +7,19 @@ from textwrap import fill
 from typing import Any
 
 from benchmarks import aims
-from benchmarks.results import Result
-from benchmarks.texts import INTRODUCTION, TEXTS, Text
+from benchmarks.cores import STATES
+from benchmarks.results import Result, Spread, too_wide
+from benchmarks.texts import AIMS, INTRODUCTION, TEXTS, Text
 
 Row = Sequence[str]
+WIDEST_PADDED = 40  # characters
 COUNTS = ("attempted", "acknowledged", "given up", "lost")  # in this order
 
 
 def readme(run: dict[str, Any]) -> str:
     """The whole page. `run` is what results.json holds."""
     results = [Result.from_json(fields) for fields in run["results"]]
-    parts = ["# Benchmarks", INTRODUCTION, "## Aims", aims_table(results)]
+    parts = ["# Benchmarks", INTRODUCTION, "## Aims", AIMS, aims_table(results)]
     for workload in workloads(results):
         text = TEXTS.get(workload, Text(workload.capitalize(), ""))
         parts += [f"## {text.heading}", fill(text.text, 120, break_on_hyphens=False)]
@@ -37,35 +39,61 @@ def workloads(results: Iterable[Result]) -> list[str]:
 
 
 def aims_table(results: Sequence[Result]) -> str:
-    """What is aimed at, and what came of it."""
-    return aligned(("what", "aim", "measured", "min to max", "met"), aims.rows(results), "<>>>>")
+    """What is aimed at, what came of it, and why it is missed where it is."""
+    rows = [
+        (
+            aim.what,
+            aim.shown(),
+            _spread(found.measured),
+            _spread(found.idle),
+            found.met(aim),
+            found.why_not(aim),
+        )
+        for aim, found in aims.found(results)
+    ]
+    return aligned(("what", "aim", "measured", "cores idle", "met", "why not"), rows, "<>>>><")
 
 
 def table(workload: str, results: Iterable[Result]) -> str:
-    """One workload's lines, its notes below."""
+    """One workload's lines, its notes below; a column for each state of the cores, where there are two."""
     lines = [line for line in results if line.workload == workload]
-    found = {name for line in lines for name in line.counts}
-    counted = [name for name in COUNTS if name in found] + sorted(found - {*COUNTS})
-    header = ["case", "peer", "ours / theirs", "min to max", "median", "min to max", "unit", *counted]
-    rows = []
-    case = None
+    cases: dict[tuple[str, str], dict[str, Result]] = {}
     for line in lines:
-        rows.append([line.case if line.case != case else "", line.peer, *_cells(line), *_counts(line, counted)])
-        case = line.case
-    body = aligned(header, rows, "<<>>>><" + ">" * len(counted))
+        cases.setdefault((line.case, line.peer), {})[line.cores] = line
+    states = [state for state in STATES if any(line.cores == state for line in lines)] or [""]
+    counted = [name for name in COUNTS if any(name in line.counts for line in lines)]
+    names = [f"{name}, cores {state}" if state else name for name in ("ours / theirs", "median") for state in states]
+    rows = []
+    before = None
+    for (case, peer), found in cases.items():
+        first = next(iter(found.values()))
+        chosen = [found.get(state) for state in states]
+        cells = [_ratio(line) for line in chosen] + [_median(line) for line in chosen]
+        if not first.ran:
+            cells = ["not run", *[""] * (2 * len(states) - 1)]
+        rows.append([case if case != before else "", peer, *cells, first.unit, *_counts(first, counted)])
+        before = case
+    body = aligned(("case", "peer", *names, "unit", *counted), rows, "<<" + ">" * len(names) + "<" + ">" * len(counted))
     return "\n\n".join(filter(None, [body, _notes(lines)]))
 
 
-def _cells(line: Result) -> list[str]:
-    if line.note.startswith("not run"):
-        return ["", "", "not run", "", ""]
-    ratio = [number(line.ratio[0]), _spread(*line.ratio[1:])] if line.ratio else ["", ""]
-    return [*ratio, number(line.median), _spread(line.low, line.high), line.unit]
+def _ratio(line: Result | None) -> str:
+    return _spread(line.ratio) if line else ""
 
 
-def _spread(low: float, high: float) -> str:
-    """Nothing where there was one round."""
-    return "" if low == high else f"{number(low)} to {number(high)}"
+def _median(line: Result | None) -> str:
+    return _spread((line.median, line.low, line.high)) if line else ""
+
+
+def _spread(spread: Spread | None) -> str:
+    """Median and quartiles; the quartiles alone where they are far apart, and the median where there was one round."""
+    if spread is None:
+        return ""
+    median, low, high = spread
+    if low == high:
+        return number(median)
+    quartiles = f"{number(low)} to {number(high)}"
+    return f"too wide to tell ({quartiles})" if too_wide(spread) else f"{number(median)} ({quartiles})"
 
 
 def _counts(line: Result, names: Iterable[str]) -> list[str]:
@@ -93,9 +121,14 @@ def number(value: float) -> str:
 
 
 def aligned(header: Row, rows: Iterable[Row], sides: str) -> str:
-    """A Markdown table whose source can be read as well. `sides`: `<` or `>` for each column."""
+    """A Markdown table whose source can be read as well. `sides`: `<` or `>` for each column.
+
+    The last column is not padded where it holds sentences.
+    """
     cells = [[cell.replace("|", "\\|") for cell in row] for row in [header, *rows]]
     widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
+    if widths[-1] > WIDEST_PADDED:
+        widths[-1] = len(header[-1])
     rule = ["-" * (width + 1) + (":" if side == ">" else "-") for width, side in zip(widths, sides, strict=True)]
     lines = [
         "| " + " | ".join(f"{cell:{side}{width}}" for cell, side, width in zip(row, sides, widths, strict=True)) + " |"

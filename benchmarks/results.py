@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 OURS = "session_store"  # how results name this library; its variants begin with it, "session_store, with_cas"
+WIDEST = 0.5  # where the middle half of the rounds is wider than so much of its median, the median means nothing
+Spread = tuple[float, float, float]  # median, lower and upper quartile of the rounds
 
 
 @dataclass(frozen=True)
@@ -14,10 +16,11 @@ class Result:
     """One line of a table.
 
     - `workload`, `case`, `peer`: what was done, how, by whom; "single calls", "hset", "redis-py".
-    - `unit`: of `median`, `low` and `high`, which are those of the rounds.
-    - `ratio`: ours / theirs, as median, min and max over the rounds of the ratio within a round; None for ourselves.
+    - `unit`: of `median`, `low` and `high`, which are the median and the quartiles of the rounds.
+    - `ratio`: ours / theirs, as median and quartiles over the rounds of the ratio within a round; None for ourselves.
     - `counts`: {"attempted": 300, "lost": 3, "given up": 12}; empty where nothing can be lost.
     - `note`: empty, or one line: "not run: ..", "no locking: last write wins".
+    - `cores`: "awake" or "idle", the state in which one caller was timed; empty where many worked.
     """
 
     workload: str
@@ -27,9 +30,15 @@ class Result:
     median: float
     low: float
     high: float
-    ratio: tuple[float, float, float] | None = None
+    ratio: Spread | None = None
     counts: dict[str, int] = field(default_factory=dict)
     note: str = ""
+    cores: str = ""
+
+    @property
+    def ran(self) -> bool:
+        """Whether there is anything to show."""
+        return not self.note.startswith("not run")
 
     def as_json(self) -> dict[str, Any]:
         """The fields, rounded to what a measurement can mean."""
@@ -50,6 +59,12 @@ class Result:
 def not_run(workload: str, case: str, peer: str, why: str) -> Result:
     """The line of a peer that could not be installed or started."""
     return Result(workload, case, peer, "", 0.0, 0.0, 0.0, note=f"not run: {why}")
+
+
+def too_wide(spread: Spread) -> bool:
+    """Whether the rounds differ so much that their median says nothing."""
+    median, low, high = spread
+    return high - low > WIDEST * abs(median)
 
 
 def _rounded(number: float) -> float:

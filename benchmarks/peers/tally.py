@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from statistics import median
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
-from benchmarks.measure import ratio_of
+from benchmarks.measure import ratio_of, spread_of
 from benchmarks.peers.face import AsyncPeer, Peer
 from benchmarks.results import OURS, Result, not_run
 
@@ -56,10 +55,12 @@ def lines(
     tallies: Sequence[Tally[Any]],
     missing: Mapping[str, str],
     references: Mapping[str, str] = MappingProxyType({}),
+    cores: str = "",
 ) -> list[Result]:
     """The table's lines, in the order of the peers.
 
     `place`: workload, case and unit. `missing`: who could not be run, and why. `references`: by peer, the name of the variant of ours that its ratio is to, where that is not the first.
+    `cores`: as in `Result`.
     """
     workload, case, unit = place
     rates = {tally.peer.name: tally.rates for tally in tallies}
@@ -69,6 +70,6 @@ def lines(
         ratio = (
             None if name.startswith(OURS) else ratio_of(rates[references.get(name, tallies[0].peer.name)], tally.rates)
         )
-        spread = (median(tally.rates), min(tally.rates), max(tally.rates))
-        made.append(Result(workload, case, name, unit, *spread, ratio, tally.counts, tally.peer.note))
+        spread = spread_of(tally.rates)
+        made.append(Result(workload, case, name, unit, *spread, ratio, tally.counts, tally.peer.note, cores))
     return made + [not_run(workload, case, name, why) for name, why in missing.items()]

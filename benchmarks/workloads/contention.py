@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import redis
 
 from benchmarks.clients import remove
-from benchmarks.measure import interleave, summed
+from benchmarks.measure import apart, interleave, summed
 from benchmarks.results import Context, Result
 from benchmarks.writers import NOTES, PEERS, Writer, counted, fill, our_store
 
@@ -39,7 +39,11 @@ def _case(context: Context, client: redis.Redis, writers: int, slots: list[str])
     samples = interleave({peer: race.run for peer, race in races.items()}, context.rounds(7, 2))
     case = f"{writers} writer{'s' if writers > 1 else ''} x {len(slots):,} slot{'s' if len(slots) > 1 else ''}"
     counts = {peer: race.counts() for peer, race in races.items()}
-    return summed(WORKLOAD, case, "commits/s", samples, counts=counts, notes=NOTES)
+    lines = summed(WORKLOAD, case, "commits/s", samples, counts=counts, notes=NOTES)
+    if len(slots) == 1:
+        runs = {peer: race.runs_per_commit for peer, race in races.items()}
+        lines += apart(WORKLOAD, f"{case}: runs per commit", "runs", runs)
+    return lines
 
 
 @dataclass
@@ -56,6 +60,7 @@ class Race:
         self._totals: Counter[str] = Counter(attempted=0, lost=0)
         self._totals["given up"] = 0
         self._store = our_store(self.client)
+        self.runs_per_commit: list[float] = []  # of the closure, in each round
 
     def counts(self) -> dict[str, int]:
         """Calls of all rounds, and what became of them."""
@@ -66,7 +71,11 @@ class Race:
         fill(self.client, self.peer, self.slots)
         start = threading.Barrier(self.writers + 1)
         done: list[bool] = []  # a list's append is atomic
-        threads = [threading.Thread(target=self._write, args=(start, done, seed)) for seed in range(self.writers)]
+        writers = [Writer(self.peer, self.client, self._store) for _ in range(self.writers)]
+        threads = [
+            threading.Thread(target=self._write, args=(start, done, seed, writer))
+            for seed, writer in enumerate(writers)
+        ]
         for thread in threads:
             thread.start()
         start.wait()
@@ -78,10 +87,11 @@ class Race:
         self._totals["attempted"] += len(done)
         self._totals["given up"] += len(done) - acknowledged
         self._totals["lost"] += acknowledged - counted(self.client, self.peer, self.slots)
+        self.runs_per_commit.append(sum(writer.runs for writer in writers) / max(acknowledged, 1))
         return acknowledged / passed
 
-    def _write(self, start: threading.Barrier, done: list[bool], seed: int) -> None:
-        writer, draw = Writer(self.peer, self.client, self._store), random.Random(seed)
+    def _write(self, start: threading.Barrier, done: list[bool], seed: int, writer: Writer) -> None:
+        draw = random.Random(seed)
         start.wait()
         end = time.perf_counter() + self.seconds
         while time.perf_counter() < end:

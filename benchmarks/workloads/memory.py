@@ -32,7 +32,7 @@ FORM = {
 STRINGS = {"step": "address", "preferences": "x" * 500}
 COUNTER = "order-id"
 OTHERS = 3  # further processes that write
-SESSIONS, WRITES = 400, 20  # of the indexes, and of each session
+SESSIONS, QUICK, WRITES = 400, 100, 20  # whose indexes are measured, and how often each is written to
 ONE = "one request at a time"
 IN_FLIGHT = (1, 16, 64, 160)  # requests under way at any moment, each for some session
 
@@ -46,7 +46,9 @@ def run(context: Context) -> list[Result]:
             crew.do(Job(OURS, "basket", calls=5, name=NAME))
         after = _bytes(client)
         remove(client)
-        indexes = {count: asyncio.run(_index_bytes(context.port, count)) for count in IN_FLIGHT}
+        indexes = {
+            count: asyncio.run(_index_bytes(context.port, count, context.pick(SESSIONS, QUICK))) for count in IN_FLIGHT
+        }
         remove(client)
     return [
         *_lines("written by one process", alone, bare),
@@ -59,11 +61,11 @@ def run(context: Context) -> list[Result]:
     ]
 
 
-async def _index_bytes(port: int, in_flight: int) -> float:
+async def _index_bytes(port: int, in_flight: int, sessions: int) -> float:
     """Bytes of a session's index, on average, after requests for sessions in a mixed order."""
     async with redis.asyncio.Redis(port=port) as client:
         store = AsyncSessionStore(client, prefix=PREFIX, default_ttl=TTL)
-        names = [f"{NAME}-{number}" for number in range(SESSIONS)] * WRITES
+        names = [f"{NAME}-{number}" for number in range(sessions)] * WRITES
         random.Random(1).shuffle(names)
 
         async def write() -> None:
@@ -71,10 +73,10 @@ async def _index_bytes(port: int, in_flight: int) -> float:
                 await store.namespace(names.pop()).hset("basket", "tea", "2")
 
         await asyncio.gather(*(write() for _ in range(in_flight)))
-        keys = [f"{PREFIX}:{NAME}-{number}:~index" for number in range(SESSIONS)]
+        keys = [f"{PREFIX}:{NAME}-{number}:~index" for number in range(sessions)]
         used = sum([int(await client.memory_usage(key, samples=0) or 0) for key in keys])
         await client.delete(*keys, *(key.replace("~index", "basket") for key in keys))
-    return used / SESSIONS
+    return used / sessions
 
 
 def _lines(case: str, ours: int, bare: int) -> list[Result]:

@@ -13,12 +13,13 @@ from collections.abc import Sequence
 import redis
 
 from benchmarks import peers
+from benchmarks.cores import STATES, kept
 from benchmarks.peers.face import BATCH, PREFIX, AsyncPeer, Peer, batches
 from benchmarks.peers.sessions import Requests, sessions
 from benchmarks.peers.tally import Tally, in_turns, lines
-from benchmarks.results import Context, Result
+from benchmarks.results import Context, Result, not_run
 
-WORKLOAD = "session mix"
+WORKLOAD, WORKLOAD_ASYNC = "session mix", "session mix, async"
 UNIT = "requests/s"
 TASKS = 16  # requests at a time in the one event loop of the async flavours
 KEPT = "TTL kept by reads"
@@ -66,16 +67,20 @@ def run_sync(case: str, entries: Sequence[peers.Entry], port: int, requests: Req
     """All rounds of the sync peers. No losses are counted: one caller alone has none."""
     compared: list[Peer]
     compared, missing = peers.start(entries, port)
-    tallies = [Tally(peer) for peer in compared]
-    for peer in compared:
-        serve(peer, requests.draw(sizes.requests // 4))
-    for turn in in_turns(tallies, sizes.rounds):
-        drawn = requests.draw(sizes.requests)
-        for tally in turn:
-            tally.rates.append(serve(tally.peer, drawn))
+    results: list[Result] = []
+    for cores in STATES:
+        tallies = [Tally(peer) for peer in compared]
+        with kept(cores):
+            for peer in compared:
+                serve(peer, requests.draw(sizes.requests // 4))
+            for turn in in_turns(tallies, sizes.rounds):
+                drawn = requests.draw(sizes.requests)
+                for tally in turn:
+                    tally.rates.append(serve(tally.peer, drawn))
+        results += lines((WORKLOAD, case, UNIT), tallies, {}, cores=cores)
     for peer in compared:
         peer.close()
-    return lines((WORKLOAD, f"sync, {case}", UNIT), tallies, missing)
+    return results + [not_run(WORKLOAD, case, name, why) for name, why in missing.items()]
 
 
 async def run_async(
@@ -96,7 +101,7 @@ async def run_async(
             tally.count(len(changed), kept=await visits(tally.peer, changed) - before)
     for peer in compared:
         await peer.close()
-    return lines((WORKLOAD, f"async, {TASKS} tasks, {case}", UNIT), tallies, missing)
+    return lines((WORKLOAD_ASYNC, f"{TASKS} tasks, {case}", UNIT), tallies, missing)
 
 
 async def visits(peer: AsyncPeer, session_ids: Sequence[str]) -> int:

@@ -1,4 +1,4 @@
-"""Eight processes that commit to one slot, with closures that take no time and 2 ms: who gets through, and how often."""
+"""Processes that commit to one slot, with closures that take no time and 2 ms: who gets through, and how often."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ import redis
 
 from benchmarks.clients import remove
 from benchmarks.crew import Crew, Job, Report
-from benchmarks.measure import Samples, summed, turns
+from benchmarks.measure import apart, summed, turns
 from benchmarks.results import Context, Result
 from benchmarks.writers import NOTES, PEERS, counted, fill
 
 WORKLOAD = "processes"
-PROCESSES = 8
+PROCESSES = (1, 2, 4, 8)
+QUICK = (2, 8)
 SLOT = "basket"
 PAUSES_MS = (0, 2)
 
@@ -21,39 +22,36 @@ PAUSES_MS = (0, 2)
 def run(context: Context) -> list[Result]:
     """Commits per second, closure runs per commit, and how evenly the commits are spread over the processes."""
     results: list[Result] = []
-    with redis.Redis(port=context.port) as client, Crew(PROCESSES, context.port) as crew:
+    sizes = QUICK if context.quick else PROCESSES
+    with redis.Redis(port=context.port) as client, Crew(max(sizes), context.port) as crew:
         for pause_ms in PAUSES_MS:
-            results += _case(context, client, crew, pause_ms)
+            for count in sizes:
+                results += _case(context, client, crew, count, pause_ms)
             context.say(f"{WORKLOAD}: closure of {pause_ms} ms")
         remove(client)
     return results
 
 
-def _case(context: Context, client: redis.Redis, crew: Crew, pause_ms: int) -> list[Result]:
-    calls = context.pick(300, 100)
+def _case(context: Context, client: redis.Redis, crew: Crew, count: int, pause_ms: int) -> list[Result]:
+    calls = context.pick(200, 50)
     speed, runs, evenness = (dict[str, list[float]]((peer, []) for peer in PEERS) for _ in range(3))
     counts = {peer: Counter({"attempted": 0, "given up": 0, "lost": 0}) for peer in PEERS}
     for peer, _ in turns(PEERS, context.rounds(5, 1), 0):
         fill(client, peer, [SLOT])
-        reports = crew.do(Job(peer, SLOT, calls, pause_ms / 1000))
+        reports = crew.do(Job(peer, SLOT, calls, pause_ms / 1000), count)
         commits = sum(len(report.moments) for report in reports)
-        counts[peer]["attempted"] += calls * PROCESSES
+        counts[peer]["attempted"] += calls * count
         counts[peer]["given up"] += sum(report.given_up for report in reports)
         counts[peer]["lost"] += commits - counted(client, peer, [SLOT])
         speed[peer].append(commits / _seconds(reports))
         runs[peer].append(sum(report.runs for report in reports) / max(commits, 1))
         evenness[peer].append(_evenness(reports))
-    case = f"{PROCESSES} processes, {pause_ms} ms closure"
+    case = f"{count} process{'es' if count > 1 else ''}, {pause_ms} ms closure"
     lines = summed(WORKLOAD, case, "commits/s", speed, counts={**counts}, notes=NOTES)
-    lines += _apart(f"{case}: runs per commit", "runs", runs)
-    return lines + _apart(f"{case}: slowest / fastest", "", evenness)
-
-
-def _apart(case: str, unit: str, samples: Samples) -> list[Result]:
-    """Lines without a ratio: here each number means something by itself."""
-    return [
-        line for peer, values in samples.items() for line in summed(WORKLOAD, case, unit, {peer: values}, ours=peer)
-    ]
+    lines += apart(WORKLOAD, f"{case}: runs per commit", "runs", runs)
+    if count > 1:
+        lines += apart(WORKLOAD, f"{case}: slowest / fastest", "", evenness)
+    return lines
 
 
 def _seconds(reports: list[Report]) -> float:

@@ -10,6 +10,7 @@ from typing import Any
 import redis
 
 from benchmarks.clients import PREFIX, TEXT, TTL, key_of
+from benchmarks.cores import STATES, kept
 from benchmarks.measure import Samples, Side, block, interleave, summed
 from benchmarks.results import OURS, Context, Result
 from benchmarks.server import Server
@@ -32,31 +33,37 @@ Databases = dict[int, redis.Redis]  # by the number of foreign keys
 
 def run(context: Context) -> list[Result]:
     """Microseconds per call, one server for each size, all in the same rounds; a PING is a bare round trip."""
+    results: list[Result] = []
     with databases() as found:
         context.say(f"{WORKLOAD}: filled")
         bare: dict[str, Side] = {_name(size, PING): block(client.ping, 20) for size, client in found.items()}
         ours = {_name(size, OURS, method): _ours(found[size], method) for size in SIZES for method in METHODS}
         plain = {_name(size, PLAIN, method): _plain(found[size], method) for size in SIZES for method in METHODS}
-        samples = interleave({**bare, **ours}, context.rounds(40, 20))
-        context.say(f"{WORKLOAD}: ours")
-        # Apart, as a SCAN of a million keys leaves nobody's data in the processor's caches.
-        beside = interleave({**ours, **plain}, context.rounds(9, 2), warm_up=context.pick(1, 0))
-    return [line for method in METHODS for size in SIZES for line in _lines(samples, beside, size, method)]
+        for cores in STATES:
+            with kept(cores):
+                samples = interleave({**bare, **ours}, context.rounds(40, 10))
+                # Apart, as a SCAN of a million keys leaves nobody's data in the processor's caches.
+                beside = interleave({**ours, **plain}, context.rounds(5, 1), warm_up=context.pick(1, 0))
+            context.say(f"{WORKLOAD}: cores {cores}")
+            for method in METHODS:
+                for size in SIZES:
+                    results += _lines(samples, beside, size, method, cores)
+    return results
 
 
 def _name(size: int, peer: str, method: str = "") -> str:
     return f"{peer} {method} {size}"
 
 
-def _lines(samples: Samples, beside: Samples, size: int, method: str) -> list[Result]:
+def _lines(samples: Samples, beside: Samples, size: int, method: str, cores: str) -> list[Result]:
     name = _name(size, OURS, method)
     chosen = {OURS: samples[name], PING: samples[_name(size, PING)]}
     if size:
         chosen[ALONE] = samples[_name(0, OURS, method)]
     case = f"{method}, {size:,} foreign keys"
-    results = summed(WORKLOAD, case, "µs", chosen, notes=NOTES)
+    results = summed(WORKLOAD, case, "µs", chosen, notes=NOTES, cores=cores)
     plain = {OURS: beside[name], PLAIN: beside[_name(size, PLAIN, method)]}
-    return results + summed(WORKLOAD, case, "µs", plain, notes=NOTES)[1:]
+    return results + summed(WORKLOAD, case, "µs", plain, notes=NOTES, cores=cores)[1:]
 
 
 @contextmanager

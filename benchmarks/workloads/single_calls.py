@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import redis
@@ -12,57 +13,83 @@ import redis.asyncio
 
 from benchmarks.clients import (
     BARE,
-    FIELDS,
+    BARE_ASYNC,
     METHODS,
     PREFIX,
-    TEXT,
     TTL,
     async_clients,
-    key_of,
     our_calls,
     prepare,
     redis_calls,
     remove,
+    renewing_commands,
 )
+from benchmarks.commits import async_commits, commits
+from benchmarks.cores import STATES, kept
+from benchmarks.delay import delayed
 from benchmarks.measure import Side, async_block, block, interleave, interleave_async, summed
 from benchmarks.results import OURS, Context, Result, not_run
-from session_store import AsyncCasSnapshot, AsyncSessionStore, CasOps, CasSnapshot, SessionStore
+from session_store import SessionStore
 
 WORKLOAD = "single calls"
 WORKLOAD_ASYNC = "single calls, async"
-WITH_EXPIRE = "redis-py, and EXPIRE in a transaction"
+MULTI, MULTI_ASYNC = f"{BARE}, MULTI with EXPIRE", f"{BARE_ASYNC}, MULTI with EXPIRE"
 APART = "plain protocol"
-WATCH, WATCH_ASYNC = "redis-py, WATCH .. EXEC", "redis.asyncio, WATCH .. EXEC"
-TRANSACTION = "Redis.transaction()"
+PING = "redis-py, PING"
 SESSION = "user-42"
-PLAIN = {
-    WITH_EXPIRE: "MULTI, the command, EXPIRE, EXEC in one round trip: the TTL is renewed, as we do",
+DELAY_MS = 0.5  # each way
+AWAY = f"{DELAY_MS:g} ms each way"
+_RENEWED = "MULTI, the command, EXPIRE, EXEC in one round trip: the TTL is renewed in the same step, as we do"
+NOTES = {
+    MULTI: _RENEWED,
+    MULTI_ASYNC: _RENEWED,
     APART: "the command, then EXPIRE: a crash in between leaves a key without a TTL",
 }
 
 
 def run(context: Context) -> list[Result]:
-    """Microseconds per call, both flavours; and of `store.namespace(name)`, which does no I/O."""
-    calls, rounds = 20, context.rounds(250, 20)
+    """Microseconds per call, both flavours, cores awake and idle; and of `store.namespace(name)`, which does no I/O."""
+    results: list[Result] = []
     with redis.Redis(port=context.port) as client:
         prepare(client, [SESSION])
-        results = [
-            line
-            for method in METHODS
-            for line in summed(
-                WORKLOAD, method, "µs", interleave(_sides(client, method, calls), rounds), notes=_notes(method)
-            )
-        ]
-        results += summed(WORKLOAD, "with_cas", "µs", interleave(_commits(client, calls), rounds))
-        results += _handles(client, context)
-        context.say(f"{WORKLOAD}: {rounds} rounds of {calls} calls")
-        results += asyncio.run(_async(context.port, calls, rounds))
+        for method in METHODS:
+            results += _timed(context, method, partial(_sides, client, method))
+        results += _timed(context, "with_cas", lambda calls: _blocks(commits(client, SESSION), calls))
+        results += _timed(context, "store.namespace(name)", lambda _: {OURS: _handles(client)})
+        context.say(f"{WORKLOAD}: on this machine")
+        results += _away(context)
+        context.say(f"{WORKLOAD}: {AWAY}")
+        results += asyncio.run(_async(context))
         remove(client)
     return results
 
 
-def _notes(method: str) -> dict[str, str]:
-    return PLAIN if method in {"hset", "hincrby", "incr"} else {}
+def _timed(context: Context, case: str, sides: Callable[[int], dict[str, Side]]) -> list[Result]:
+    """The lines of a case in each state of the cores. `sides` is told how many calls are one round."""
+    calls, rounds = context.pick(50, 20), context.rounds(100, 10)
+    lines: list[Result] = []
+    for cores in STATES:
+        with kept(cores):
+            samples = interleave(sides(calls), rounds)
+        lines += summed(WORKLOAD, case, "µs", samples, notes=NOTES, cores=cores)
+    return lines
+
+
+def _away(context: Context) -> list[Result]:
+    """A commit, and a bare round trip, to a server that is further away."""
+    lines: list[Result] = []
+    calls, rounds = 5, context.rounds(40, 5)
+    with delayed(context.port, DELAY_MS / 1000) as port, redis.Redis(port=port) as client:
+        sides = _blocks({**commits(client, SESSION), PING: client.ping}, calls)
+        for cores in STATES:
+            with kept(cores):
+                samples = interleave(sides, rounds)
+            lines += summed(WORKLOAD, f"with_cas, {AWAY}", "µs", samples, cores=cores)
+    return lines
+
+
+def _blocks(calls: dict[str, Callable[[], object]], count: int) -> dict[str, Side]:
+    return {peer: block(call, count) for peer, call in calls.items()}
 
 
 def _sides(client: redis.Redis, method: str, calls: int) -> dict[str, Side]:
@@ -70,62 +97,24 @@ def _sides(client: redis.Redis, method: str, calls: int) -> dict[str, Side]:
     store = SessionStore(client, prefix=PREFIX, default_ttl=TTL)
     ours, bare = our_calls(store)(SESSION)[method], redis_calls(client)(SESSION)[method]
     sides = {OURS: block(ours, calls), BARE: block(bare, calls)}
-    key, arguments = _renewing().get(method, ("", ()))
-    if key:
+    command = renewing_commands(SESSION).get(method)
+    if command is None:
+        return sides
 
-        def in_a_transaction() -> None:
-            pipeline: Any = client.pipeline()
-            pipeline.execute_command(method.upper(), key, *arguments)
-            pipeline.expire(key, TTL)
-            pipeline.execute()
+    def in_multi() -> None:
+        pipeline: Any = client.pipeline()
+        pipeline.execute_command(*command)
+        pipeline.expire(command[1], TTL)
+        pipeline.execute()
 
-        def apart() -> None:
-            bare()
-            client.expire(key, TTL)
+    def apart() -> None:
+        client.execute_command(*command)  # type: ignore[no-untyped-call]  # redis-py's
+        client.expire(command[1], TTL)
 
-        sides |= {WITH_EXPIRE: block(in_a_transaction, calls), APART: block(apart, calls)}
-    return sides
-
-
-def _renewing() -> dict[str, tuple[str, tuple[Any, ...]]]:
-    """The writes whose command sets no TTL: key and further arguments."""
-    return {
-        "hset": (key_of(SESSION, "form"), ("field-3", TEXT)),
-        "hincrby": (key_of(SESSION, "basket"), ("tea", 1)),
-        "incr": (key_of(SESSION, "id"), ()),
-    }
+    return sides | {MULTI: block(in_multi, calls), APART: block(apart, calls)}
 
 
-def _commits(client: redis.Redis, calls: int) -> dict[str, Side]:
-    """Reads a hash of ten fields and writes one of them, if it has not changed in between."""
-    ns = SessionStore(client, prefix=PREFIX, default_ttl=TTL).namespace(f"ours-{SESSION}")
-    key = key_of(SESSION, "form")
-    field = next(iter(FIELDS))
-
-    def closure(snap: CasSnapshot, ops: CasOps) -> None:
-        ops.hset("form", field, str(len(snap.hgetall("form"))))
-
-    def change(pipeline: Any) -> None:
-        fields = pipeline.hgetall(key)
-        pipeline.multi()
-        pipeline.hset(key, field, str(len(fields)))
-        pipeline.expire(key, TTL)
-
-    def watch() -> None:
-        with client.pipeline() as pipeline:
-            pipeline.watch(key)  # type: ignore[no-untyped-call]  # redis-py's
-            change(pipeline)
-            pipeline.execute()
-
-    commits: dict[str, Callable[[], object]] = {
-        OURS: lambda: ns.with_cas("form", closure),
-        WATCH: watch,
-        TRANSACTION: lambda: client.transaction(change, key),
-    }
-    return {peer: block(call, calls) for peer, call in commits.items()}
-
-
-def _handles(client: redis.Redis, context: Context) -> list[Result]:
+def _handles(client: redis.Redis) -> Side:
     """What each request begins with: a name that has not been seen before."""
     store = SessionStore(client, prefix=PREFIX, default_ttl=TTL)
     count = 2_000
@@ -137,42 +126,41 @@ def _handles(client: redis.Redis, context: Context) -> list[Result]:
             store.namespace(name)
         return (time.perf_counter() - begin) / count * 1e6
 
-    return summed(WORKLOAD, "store.namespace(name)", "µs", interleave({OURS: side}, context.rounds(50, 20)))
+    return side
 
 
-def _async_commits(client: redis.asyncio.Redis) -> dict[str, Callable[[], Awaitable[object]]]:
-    """The same as in `_commits`."""
-    ns = AsyncSessionStore(client, prefix=PREFIX, default_ttl=TTL).namespace(f"ours-{SESSION}")
-    key = key_of(SESSION, "form")
-    field = next(iter(FIELDS))
+def _multi_async(client: redis.asyncio.Redis, command: tuple[Any, ...]) -> Callable[[], Awaitable[object]]:
+    async def in_multi() -> None:
+        pipeline: Any = client.pipeline()
+        pipeline.execute_command(*command)
+        pipeline.expire(command[1], TTL)
+        await pipeline.execute()
 
-    async def closure(snap: AsyncCasSnapshot, ops: CasOps) -> None:
-        ops.hset("form", field, str(len(await snap.hgetall("form"))))
-
-    async def watch() -> None:
-        async with client.pipeline() as pipeline:
-            immediate: Any = (
-                pipeline  # between WATCH and MULTI it runs each command at once, which its types do not say
-            )
-            await immediate.watch(key)
-            fields = await immediate.hgetall(key)
-            immediate.multi()
-            pipeline.hset(key, field, str(len(fields)))
-            pipeline.expire(key, TTL)
-            await pipeline.execute()
-
-    return {OURS: lambda: ns.with_cas("form", closure), WATCH_ASYNC: watch}
+    return in_multi
 
 
-async def _async(port: int, calls: int, rounds: int) -> list[Result]:
+async def _async(context: Context) -> list[Result]:
     results: list[Result] = []
-    async with async_clients(port) as (makers, refused):
+    async with async_clients(context.port) as (makers, refused), redis.asyncio.Redis(port=context.port) as client:
         made = {peer: maker(SESSION) for peer, maker in makers.items()}
+        commands = renewing_commands(SESSION)
         for method in METHODS:
-            sides = {peer: async_block(each[method], calls) for peer, each in made.items()}
-            results += summed(WORKLOAD_ASYNC, method, "µs", await interleave_async(sides, rounds))
-    async with redis.asyncio.Redis(port=port) as client:
-        commits = _async_commits(client)
-        sides = {peer: async_block(call, calls) for peer, call in commits.items()}
-        results += summed(WORKLOAD_ASYNC, "with_cas", "µs", await interleave_async(sides, rounds))
+            calls = {peer: each[method] for peer, each in made.items()}
+            if method in commands:
+                calls[MULTI_ASYNC] = _multi_async(client, commands[method])
+            results += await _timed_async(context, method, calls)
+        alone = {peer: each for peer, (each,) in async_commits(client, [SESSION]).items()}
+        results += await _timed_async(context, "with_cas", alone)
+    context.say(WORKLOAD_ASYNC)
     return results + [not_run(WORKLOAD_ASYNC, "all", peer, why) for peer, why in refused.items()]
+
+
+async def _timed_async(context: Context, case: str, calls: dict[str, Callable[[], Awaitable[object]]]) -> list[Result]:
+    """As `_timed`."""
+    sides = {peer: async_block(call, context.pick(50, 20)) for peer, call in calls.items()}
+    lines: list[Result] = []
+    for cores in STATES:
+        with kept(cores):
+            samples = await interleave_async(sides, context.rounds(100, 10))
+        lines += summed(WORKLOAD_ASYNC, case, "µs", samples, notes=NOTES, cores=cores)
+    return lines
