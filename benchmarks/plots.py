@@ -75,7 +75,7 @@ def draw(results: Sequence[Result], folder: Path, kind: str = "svg") -> None:
 
 def latency(results: Sequence[Result]) -> Any:
     """Ratio of latency by method to each peer, cores awake and idle; a row for each flavour."""
-    figure, rows = plt.subplots(2, 1, figsize=(WIDTH, 6.0), sharey=True)
+    figure, rows = plt.subplots(2, 1, figsize=(WIDTH, 6.0))
     drawn: dict[str, Any] = {}
     for workload, axes in zip(("single calls", "single calls, async"), rows, strict=True):
         lines = [
@@ -101,6 +101,7 @@ def _ratios(axes: Any, lines: list[Result]) -> dict[str, Any]:
     methods = list(dict.fromkeys(line.case for line in lines))
     drawn = {}
     for number, method in enumerate(methods):
+        axes.axvspan(number - 0.5, number + 0.5, color="black", alpha=0.05 * (number % 2), lw=0)
         group = [line for line in lines if line.case == method]
         peers = [peer for peer in STYLES if any(_base(line) == peer for line in group)]
         for line in group:
@@ -112,7 +113,7 @@ def _ratios(axes: Any, lines: list[Result]) -> dict[str, Any]:
     axes.axhline(1, color="black", linewidth=0.8)
     names = {"with_cas": "with_cas /\nWATCH .. EXEC"}
     axes.set_xticks(range(len(methods)), [names.get(name, name) for name in methods])
-    axes.set_yscale("log")
+    axes.set(yscale="log", xlim=(-0.5, len(methods) - 0.5))
     axes.yaxis.set_major_locator(LogLocator(subs=(0.25, 0.5, 0.75, 1, 1.5, 2, 3, 4, 6)))
     axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
@@ -187,6 +188,7 @@ def processes(results: Sequence[Result]) -> Any:
             axes.grid(visible=True)
             if "log scale" in label:
                 _decades(axes)
+                axes.set_ylim(bottom=0.9 if "runs" in label else None)
             else:
                 axes.set_ylim(*((-5, 105) if ending is None else (0, 1.05)))
             _ticks(axes, _points(results, "processes", rf"^(\d+) process(?:es)?, {pause} closure$"))
@@ -258,8 +260,10 @@ def _point(axes: Any, xs: Sequence[float], spreads: Sequence[Sequence[float]], p
     below = [median - low for median, low, _ in spreads]
     above = [high - median for median, _, high in spreads]
     medians = [spread[0] for spread in spreads]
-    axes.errorbar(xs, medians, (below, above), color=colour, marker=mark, capsize=2, elinewidth=1, lw=1.3, **style)
-    return Line2D([], [], color=colour, marker=mark, lw=1.3 if "ls" not in style else 0)
+    place = {"zorder": 4, "ms": 4} if peer == OURS else {"zorder": 3, "ms": 6}  # so that both show where they are equal
+    style = {"color": colour, "marker": mark, "lw": 1.3, **style}
+    axes.errorbar(xs, medians, (below, above), capsize=2, elinewidth=1, **place, **style)
+    return Line2D([], [], **{**style, "fillstyle": "full"})
 
 
 def _decades(axes: Any, steps: tuple[int, ...] = (1, 2, 5)) -> None:

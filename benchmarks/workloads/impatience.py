@@ -43,7 +43,7 @@ async def _case(context: Context, case: str, each_s: float, hangs: int) -> list[
             WITHOUT: Crowd(context.port, clients, CasPolicy(lock_timeout=0), each_s, hangs),
         }
         sides: dict[str, AsyncSide] = {peer: crowd.run for peer, crowd in crowds.items()}
-        samples = await interleave_async(sides, context.rounds(6, 1))
+        samples = await interleave_async(sides, context.rounds(6, 1), warm_up=0)
     counts = {peer: dict(crowd.counts) for peer, crowd in crowds.items()}
     return summed(WORKLOAD, case, "served", samples, counts=counts, notes=NOTES)
 

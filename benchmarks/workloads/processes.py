@@ -33,7 +33,7 @@ def run(context: Context) -> list[Result]:
 
 
 def _case(context: Context, client: redis.Redis, crew: Crew, count: int, pause_ms: int) -> list[Result]:
-    calls = context.pick(200, 50)
+    calls = context.pick(100 if pause_ms else 200, 50)
     speed, runs, evenness = (dict[str, list[float]]((peer, []) for peer in PEERS) for _ in range(3))
     counts = {peer: Counter({"attempted": 0, "given up": 0, "lost": 0}) for peer in PEERS}
     for peer, _ in turns(PEERS, context.rounds(5, 1), 0):

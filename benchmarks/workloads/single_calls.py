@@ -161,6 +161,6 @@ async def _timed_async(context: Context, case: str, calls: dict[str, Callable[[]
     lines: list[Result] = []
     for cores in STATES:
         with kept(cores):
-            samples = await interleave_async(sides, context.rounds(100, 10))
+            samples = await interleave_async(sides, context.rounds(60, 10))
         lines += summed(WORKLOAD_ASYNC, case, "µs", samples, notes=NOTES, cores=cores)
     return lines
