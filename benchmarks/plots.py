@@ -188,10 +188,11 @@ def processes(results: Sequence[Result]) -> Any:
             axes.grid(visible=True)
             if "log scale" in label:
                 _decades(axes)
-                axes.set_ylim(bottom=0.9 if "runs" in label else None)
             else:
                 axes.set_ylim(*((-5, 105) if ending is None else (0, 1.05)))
             _ticks(axes, _points(results, "processes", rf"^(\d+) process(?:es)?, {pause} closure$"))
+        if ending == ": runs per commit":
+            pair[0].set_ylim(bottom=0.9)  # once both have been drawn: it ends the scaling of the axis
     for pause, above, below in zip(("takes no time", "takes 2 ms"), grid[0], grid[-1], strict=True):
         above.set_title(f"closure {pause}")
         below.set_xlabel("processes (log scale)")
