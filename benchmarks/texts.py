@@ -35,8 +35,8 @@ its documentation recommends.
 - **In plots** a peer has the same colour and mark everywhere; points are medians, whiskers are quartiles."""
 
 AIMS = """\
-Measured is with cores awake where one caller is timed, and both have to be within the bound; the reason stands beside
-each that is missed. The writes `hset`, `set` and `incr` are held against MULTI of the command and EXPIRE, as they renew
+Measured is with cores awake where one caller is timed, and both have to be within the bound; rounds that are "too wide to
+tell" decide where their quartiles are on the same side of it. The reason stands beside each that is missed. The writes `hset`, `set` and `incr` are held against MULTI of the command and EXPIRE, as they renew
 the TTL in the same step, and so does that; the bare command stands beside it under "Single calls"."""
 
 TEXTS = {
