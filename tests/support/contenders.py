@@ -1,13 +1,12 @@
 """Writers that contend: `python -m support.contenders <port> <prefix> <commits> <milliseconds | "holds">`.
 
 Says "ready", waits for a line, and for the time that stands in it (of the monotonic clock); adds one to slot n so many
-times, and tells in JSON how that went. One that "holds" loses its first attempt, says "holding" in its second one, and
+times, and says how many of these calls gave up. One that "holds" loses its first attempt, says "holding" in its second one, and
 stays there.
 """
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from typing import Any
@@ -23,13 +22,14 @@ def main(port: int, prefix: str, commits: int, kind: str) -> None:
     ns.exists("n")
     print("ready", flush=True)
     time.sleep(max(0.0, float(sys.stdin.readline()) - time.monotonic()))
-    told: dict[str, Any] = {"given_up": 0, "runs": 0, "times": []}
+    given_up = runs = 0
 
     def closure(snap: Any, ops: Any) -> None:
-        told["runs"] += 1
+        nonlocal runs
+        runs += 1
         if kind != "holds":
             time.sleep(int(kind) / 1000)
-        elif told["runs"] == 1:
+        elif runs == 1:
             client.set(ns.key("n"), "0", px=600_000)
         else:
             print("holding", flush=True)
@@ -40,9 +40,8 @@ def main(port: int, prefix: str, commits: int, kind: str) -> None:
         try:
             ns.with_cas("n", closure)
         except CasContentionError:
-            told["given_up"] += 1
-        told["times"].append(time.monotonic())
-    print(json.dumps(told))
+            given_up += 1
+    print(given_up)
 
 
 if __name__ == "__main__":
