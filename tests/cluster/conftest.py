@@ -20,6 +20,7 @@ if int(redis.__version__.split(".")[0]) < 8:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.long)
             for warning in _WARNINGS:
                 item.add_marker(pytest.mark.filterwarnings(warning))
 

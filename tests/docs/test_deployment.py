@@ -29,7 +29,7 @@ MODULES = {"gunicorn": "gunicorn", "uwsgi": "pyuwsgi", "celery": "celery"}  # pr
 ADDRESS = "127.0.0.1:8000"
 SECONDS = 60  # that starting, and all that is to be done, may take
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the servers are those of Unix")
+pytestmark = [pytest.mark.long, pytest.mark.skipif(sys.platform == "win32", reason="the servers are those of Unix")]
 
 
 @pytest.fixture(scope="module")

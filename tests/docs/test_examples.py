@@ -42,6 +42,7 @@ def test_the_code_of_a_page_runs(page: Page, server: Server) -> None:
     clean(server)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("file", FILES)
 def test_the_files_do_what_the_page_says(file: str, tmp_path: Path) -> None:
     """A file after which a table is shown fails with that table; the others pass, and print what their comments say."""

@@ -31,6 +31,8 @@ from session_store import (
     SessionStore,
 )
 
+pytestmark = pytest.mark.long
+
 WRITERS, CALLS = 8, 50
 TOTAL = WRITERS * CALLS
 ENOUGH = TOTAL  # retries: an attempt loses only to a commit of another, and there are fewer than this

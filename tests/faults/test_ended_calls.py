@@ -248,24 +248,23 @@ def test_struck_on_the_way(
 
 async def test_callers_that_give_up(server: Server, prefix: str) -> None:
     """Of many who wait for a slot and give up after a moment some are served each time: nobody who has gone is waited for."""
-    client = redis.asyncio.Redis(port=server.port, socket_timeout=PATIENCE)
-    namespaces = [AsyncSessionStore(client, prefix=prefix, **SETTINGS).namespace("session") for _ in range(4)]
-    served = []
+    async with redis.asyncio.Redis(port=server.port, socket_timeout=PATIENCE) as client:
+        namespaces = [AsyncSessionStore(client, prefix=prefix, **SETTINGS).namespace("session") for _ in range(4)]
+        served = []
 
-    async def slow(snap: Any, ops: Any) -> None:
-        await asyncio.sleep(0.005)
-        ops.set("n", str(int(await snap.get("n") or 0) + 1))
+        async def slow(snap: Any, ops: Any) -> None:
+            await asyncio.sleep(0.005)
+            ops.set("n", str(int(await snap.get("n") or 0) + 1))
 
-    async def caller(ns: AsyncNamespace[str]) -> None:
-        try:
-            await asyncio.wait_for(ns.with_cas("n", slow), 0.05)
-        except asyncio.TimeoutError:
-            return
-        served.append(ns)
+        async def caller(ns: AsyncNamespace[str]) -> None:
+            try:
+                await asyncio.wait_for(ns.with_cas("n", slow), 0.25)
+            except asyncio.TimeoutError:
+                return
+            served.append(ns)
 
-    for rounds in range(1, 6):
-        await asyncio.gather(*(caller(ns) for ns in namespaces for _ in range(10)))
-        assert len(served) >= rounds
-    assert int(await namespaces[0].get("n")) >= len(served)  # who gave up may have committed
-    await asyncio.wait_for(namespaces[0].with_cas("n", async_write), PATIENCE)
-    await client.aclose()
+        for rounds in range(1, 6):
+            await asyncio.gather(*(caller(ns) for ns in namespaces for _ in range(10)))
+            assert len(served) >= rounds
+        assert int(await namespaces[0].get("n")) >= len(served)  # who gave up may have committed
+        await asyncio.wait_for(namespaces[0].with_cas("n", async_write), PATIENCE)

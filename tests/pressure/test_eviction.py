@@ -20,6 +20,8 @@ from support.callers import READS, WRITES, Caller, contents, fill, slots_of
 from support.proxy import PATIENCE
 from support.servers import Server
 
+pytestmark = pytest.mark.long
+
 Slots = tuple[str, ...]
 SLOTS = ("n", "h", "ids")
 VICTIMS = (*((each,) for each in ("~index", *SLOTS)), *(("~index", slot) for slot in SLOTS), ("~index", *SLOTS))

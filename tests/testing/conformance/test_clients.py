@@ -16,7 +16,10 @@ from session_store.testing import AsyncClientConformance, ClientConformance
 from session_store.testing.memory import AsyncInMemoryClient, InMemoryClient
 
 # redis-py 6.2 warns of a default of its own.
-pytestmark = pytest.mark.filterwarnings("ignore:Call to '__init__' function with deprecated usage:DeprecationWarning")
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.filterwarnings("ignore:Call to '__init__' function with deprecated usage:DeprecationWarning"),
+]
 
 SOCKET_TIMEOUT = 10  # seconds; a test that fails ends then
 OPTIONS = [{"protocol": protocol, "decode_responses": decode} for protocol in (2, 3) for decode in (False, True)]

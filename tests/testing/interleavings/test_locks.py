@@ -20,6 +20,8 @@ from session_store.testing import InterleavingError, explore
 from session_store.testing.interleavings.clients import StillServer
 from session_store.testing.interleavings.moves import FAULTS
 
+pytestmark = pytest.mark.long
+
 _LOOKS_ONCE = CasPolicy(max_retries=10, backoff_base=0, backoff_cap=0, lock_ttl=0.001, lock_timeout=1e-9)
 
 

@@ -11,6 +11,8 @@ from testing.interleavings import jobs
 
 from session_store.testing import InterleavingError, explore
 
+pytestmark = pytest.mark.long
+
 ALL_FAULTS = ("lost_reply", "cut_before", "expire", "purge", "touch", "script_flush")
 
 

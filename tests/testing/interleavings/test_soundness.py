@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
+import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from redis.exceptions import WatchError
@@ -17,6 +18,8 @@ from session_store.testing.interleavings.moves import FAULTS, Option
 from session_store.testing.interleavings.runs import Run
 from session_store.testing.interleavings.search import DepthFirst
 from session_store.testing.interleavings.stage import Play, Stage
+
+pytestmark = pytest.mark.long
 
 SLOTS = ("a", "b")
 EXAMPLES = int(os.environ.get("SESSION_STORE_PROGRAMS", "15"))

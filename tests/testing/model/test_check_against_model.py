@@ -23,6 +23,8 @@ from session_store.testing.model._check import clients_of
 from session_store.testing.model._machine import Machine
 from session_store.testing.model._reference import OUTSIDER
 
+pytestmark = pytest.mark.long
+
 DATABASE = 8
 # A defect is to be found, not made simple; and by the same examples every time.
 QUICK = settings(phases=[Phase.generate], database=None, derandomize=True, report_multiple_bugs=False)

@@ -34,6 +34,7 @@ class OnlyMachine(Machine):
         assert [key for key in self.database.keys("*") if not key.startswith(self.root.encode())] == []
 
 
+@pytest.mark.long
 @pytest.mark.hypothesis  # as Hypothesis marks its own
 def test_model_memory_and_server_agree(server: Server) -> None:
     """Whatever two stores and another program do, one after the other or in the middle of a closure."""

@@ -24,6 +24,8 @@ from session_store import (
 from session_store.testing.calls import Call, Outcome, operations
 from session_store.testing.strategies import fields, json_values, namespaces, slots, text_values, ttls
 
+pytestmark = pytest.mark.long
+
 CHECKED = settings(suppress_health_check=[HealthCheck.too_slow])
 FOUND = settings(max_examples=20_000, phases=[Phase.generate], derandomize=True, database=None)
 STORE = SessionStore(InMemoryClient(), prefix="test", default_ttl=3_600)

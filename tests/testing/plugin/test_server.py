@@ -10,6 +10,7 @@ from support.servers import free_port
 
 from session_store.testing.places import on_server, refusal, remove
 
+pytestmark = pytest.mark.long
 pytest_plugins = ["pytester"]
 
 WRITERS = """
