@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -147,7 +148,7 @@ async def test_closure_that_is_interrupted(
 
 @every_manner
 async def test_each_wait_is_cancelled_in_turn(manner: str) -> None:
-    """What the tests here rest upon: redis-py may pass over a cancellation, so theirs cannot tell."""
+    """What the tests here rest upon."""
     reached = []
 
     async def call(at: int) -> str:
@@ -161,6 +162,23 @@ async def test_each_wait_is_cancelled_in_turn(manner: str) -> None:
 
     assert await cancel_everywhere(call, manner, check) == "over"
     assert reached == ["checked", (2, 1), "checked", (3, 1), (3, 2), "checked"]
+
+
+@every_manner
+@pytest.mark.parametrize("error", [None, TimeoutError()], ids=["returns", "raises another error"])
+async def test_a_call_that_hides_its_cancellation_is_noticed(manner: str, error: Exception | None) -> None:
+    """The same: who cancels a call would go on without having been told, or with something else to handle."""
+
+    async def call(at: int) -> None:
+        try:
+            await asyncio.sleep(0.001)
+        except asyncio.CancelledError:
+            if error is not None:
+                raise error from None
+
+    with pytest.raises(AssertionError, match="cancelled at wait 1, the call ended otherwise") as caught:
+        await cancel_everywhere(call, manner, partial(asyncio.sleep, 0))
+    assert caught.value.__cause__ is error
 
 
 @every_manner
@@ -190,15 +208,19 @@ async def test_single_calls(
 @every_manner
 async def test_ids(ns: AsyncNamespace[str], rival: redis.Redis, manner: str) -> None:
     """A cancelled `incr` may waste an id, and never has one given out again."""
-    given = [await ns.incr("ids")]
+    given = []
+
+    async def take(_: int = 0) -> None:
+        given.append(await ns.incr("ids"))
 
     async def check() -> None:
         await check_whole(ns, rival)
-        given.append(await ns.incr("ids"))
+        await take()
 
-    given.append(await cancel_everywhere(lambda _: ns.incr("ids"), manner, check))
+    await take()
+    await cancel_everywhere(take, manner, check)
     assert len(set(given)) == len(given)
-    assert given[:-1] == sorted(given[:-1])  # the last is of the call that was not cancelled, and was checked after it
+    assert given == sorted(given)
 
 
 @every_manner
