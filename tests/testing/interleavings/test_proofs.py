@@ -113,7 +113,7 @@ def test_three_commits_hold_with_every_fault(fault: str) -> None:
     tasks = dict.fromkeys(("one", "two", "three"), jobs.cas_quantity)
     result = explore(tasks, setup=jobs.fill_basket, faults={fault}, budget=20_000, time_limit=500)
     assert result.complete
-    assert result.schedules > 300
+    assert result.schedules > (400 if fault == "cut_before" else 500)  # which adds a schedule for each command only
 
 
 @pytest.mark.parametrize("job", [jobs.counter_line, jobs.hincrby_quantity, jobs.async_hincrby_quantity])
