@@ -123,6 +123,13 @@ DEFECTS: dict[str, tuple[Change, ...]] = {
     "lock not given back by a call that ends without a commit": (
         Change(ATTEMPTS, "                if self._may_hold and", "                if False and"),
     ),
+    "token not looked for when an attempt begins": (
+        Change(
+            BEGIN,
+            "  if sub(record, 9, ends - 1) == ARGV[2] then return {'committed', sub(record, ends + 1)} end\n",
+            "",
+        ),
+    ),
     "token not recorded": (Change(ONCE, "{PRODUCER, recorded", "{PRODUCER .. 'x', recorded"),),
     "token not checked": (
         Change(ONCE, "return sub(answer, 1, 1) == '!' and refusal(answer) or answer, found", "return nil, found"),
