@@ -276,7 +276,7 @@ class Attempts(Generic[V]):
         """Goes on under a new identity, unless an earlier attempt may have committed under the old token."""
         if self._at_stake:
             raise CommitUnknownError(self._keys[0].decode(), self._attempt)
-        if self._ticket is not None:
+        if self._ticket is not None:  # pragma: no branch  # what was refused had a token
             self._ticket.abandon()
         self._ticket = None
         self._attempt -= 1

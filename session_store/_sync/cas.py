@@ -6,7 +6,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from redis.exceptions import RedisClusterException, RedisError, ResponseError
 
@@ -93,10 +93,8 @@ class Commit(Generic[R, V]):
         return sleep(step.seconds) if step.waiter is None else step.waiter.wait(step.seconds)
 
     def _finish(self, step: Step) -> Any:
-        """Does a step of a call that was struck: only what settles it, and nothing for long."""
-        if not isinstance(step, Send):
-            return None
-        return to_the_end(partial(self._send, step), max(0.0, self._deadline - time.monotonic()))
+        """Does a step of a call that was struck, for which only script calls are left: they settle it, and not for long."""
+        return to_the_end(partial(self._send, cast("Send", step)), max(0.0, self._deadline - time.monotonic()))
 
     def _send(self, step: Send) -> Any:
         script, keys, args, proof = step

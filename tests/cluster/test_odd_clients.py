@@ -13,6 +13,7 @@ import pytest
 import redis
 import redis.asyncio
 from cluster.flavours import Calls, Flavour
+from redis.exceptions import ClusterError
 from support.closures import Steps
 from support.deployments import Cluster
 
@@ -223,3 +224,19 @@ def test_a_subclass_is_told_of_calls_while_the_slot_moves(
         assert (ns.cas("n", add_one), ns.incr("id")) == (8, 2)
     assert (ns.cas("n", add_one), ns.get("n"), ns.incr("id")) == (9, "9", 3)
     assert commands.count("EVALSHA") >= 8
+
+
+class GivesUp(redis.asyncio.RedisCluster):
+    """What redis-py's async client does where a slot moves: it says ASKING on one connection, and calls on another."""
+
+    async def execute_command(self, *args: Any, **options: Any) -> Any:
+        raise ClusterError("TTL exhausted.")
+
+
+async def test_client_that_gives_up_on_redirections(cluster: Cluster, prefix: str) -> None:
+    """Nothing was executed then, and the call goes our way."""
+    async with GivesUp(host="127.0.0.1", port=cluster.port) as client:
+        ns = AsyncSessionStore(client, prefix=prefix, default_ttl=60).namespace("u")
+        assert [await ns.incr("n"), await ns.incr("n")] == [1, 2]
+        assert await ns.get("n") == "2"
+        assert await ns.purge() == 1

@@ -16,8 +16,9 @@ from opentelemetry.instrumentation.redis import RedisInstrumentor
 from support.callers import FLAVOURS, NAME, READS, WRITES, Caller, fill
 from support.closures import in_flavour, settled
 from support.recorder import Recorder
+from support.servers import Server
 
-from session_store import AsyncInMemoryClient, CasPolicy, InMemoryClient
+from session_store import AsyncInMemoryClient, AsyncSessionStore, CasPolicy, InMemoryClient
 from session_store._async import fast_path
 from session_store._sync import fast_path as sync_fast_path
 
@@ -361,3 +362,19 @@ def test_a_scan_whose_reply_is_not_renamed_back_finds_nothing(
         plain.set("t1:shop:session:foreign", "1", ex=60)
     assert ns.purge(scan=True) == 4
     assert keys_of(client) == [b"t1:shop:session:foreign"]
+
+
+async def test_a_key_that_only_looks_like_an_index_is_passed_over(server: Server, prefix: str) -> None:
+    """By a client that is called for each command, too: its error stands in the place of a reply."""
+
+    class Traced(redis.asyncio.Redis):
+        async def execute_command(self, *args: Any, **options: Any) -> Any:
+            return await super().execute_command(*args, **options)
+
+    async with Traced(port=server.port) as client:
+        store = AsyncSessionStore(client, prefix=prefix, default_ttl=60)
+        await store.namespace("u").set("a", "1")
+        await client.set(f"{prefix}:v:~index", "text", ex=60)
+        assert [name async for name in store.namespaces()] == ["u"]
+        await client.delete(f"{prefix}:v:~index")
+        await store.namespace("u").purge()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 from collections.abc import Iterator
 from typing import Any
@@ -202,15 +203,24 @@ def execute_command(client: Any, *args: Any) -> None:
     """A replacement that has the very name of what it replaces."""
 
 
+def renamed() -> Any:
+    """A function that says it is redis-py's, under whose code stands another name."""
+    names: dict[str, Any] = {"__name__": "redis.client"}
+    exec("def other(client, *args): ...", names)
+    names["other"].__name__ = "execute_command"
+    return names["other"]
+
+
 @pytest.mark.parametrize(
     "replacement",
     [
         execute_command,
+        renamed(),
         functools.wraps(redis.Redis.execute_command)(lambda client, *args: None),
         functools.partial(redis.Redis.execute_command),
         Mock(wraps=redis.Redis.execute_command),
     ],
-    ids=["replaced", "wrapped", "partial", "object"],
+    ids=["replaced", "renamed", "wrapped", "partial", "object"],
 )
 def test_what_was_put_there_before_is_no_function_of_redis_py(replacement: Any) -> None:
     """Also where tracing was switched on before this library was imported."""
@@ -267,7 +277,7 @@ def test_what_is_no_json_is_found_and_not_shown(value: Any, got: str) -> None:
 
 def test_codecs_read_well() -> None:
     store = SessionStore(InMemoryClient(), prefix="shop", default_ttl=60)
-    assert repr([TextCodec(), JsonCodec()]) == "[TextCodec(), JsonCodec()]"
+    assert repr([TextCodec(), BytesCodec(), JsonCodec()]) == "[TextCodec(), BytesCodec(), JsonCodec()]"
     assert repr(store) == "SessionStore(prefix='shop', default_ttl=60)"
 
 
@@ -287,3 +297,53 @@ def test_bytes_come_back_as_they_are_and_nothing_else_is_taken() -> None:
     for value in ("text", bytearray(b"x"), None, 1):
         with pytest.raises(TypeError, match="value must be bytes"):
             ns.set("a", value)  # type: ignore[arg-type]
+
+
+def test_a_waiter_whose_loop_is_closed_cannot_be_woken() -> None:
+    """So the queue goes on to the next one."""
+
+    async def make() -> _flavour.Waiter:
+        return _flavour.Waiter()
+
+    assert asyncio.run(make()).wake() is False
+
+
+async def test_a_waiter_may_be_woken_twice() -> None:
+    waiter = _flavour.Waiter()
+    assert [waiter.wake(), waiter.wake()] == [True, True]
+    await asyncio.wait_for(waiter.wait(60), 10)
+
+
+async def test_a_connection_that_was_idle_for_long_is_checked_first(
+    server: Server, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the client is set to do so."""
+    async with redis.asyncio.Redis(port=server.port, health_check_interval=60) as client:
+        ns = AsyncSessionStore(client, prefix=prefix, default_ttl=60).namespace("u")
+        await ns.set("a", "1")
+        (connection,) = client.connection_pool._available_connections
+        connection.next_health_check = -1
+        recorder = Recorder(monkeypatch)
+        assert await ns.get("a") == "1"
+        assert sorted(command for write in recorder.writes for command in write) == ["GET", "PING"]
+        await ns.purge()
+
+
+async def test_a_coroutine_that_is_closed_gives_its_place_in_the_queue_up() -> None:
+    """Python closes one that nobody awaits any more; nothing can be awaited then."""
+    ns = AsyncSessionStore(AsyncInMemoryClient(), prefix="p", default_ttl=60).namespace("u")
+    inside = asyncio.Event()
+
+    async def hang(snap: Any, ops: Any) -> None:
+        inside.set()
+        await asyncio.Event().wait()
+
+    call = ns.with_cas("n", hang)
+    while not inside.is_set():
+        waited: Any = call.send(None)  # type: ignore[attr-defined]  # a coroutine
+        if waited is not None and not inside.is_set():
+            waited._asyncio_future_blocking = False  # we wait in its place
+            await asyncio.wait([waited], timeout=10)
+    assert len(ns._settings.queues._queues) == 1
+    call.close()  # type: ignore[attr-defined]
+    assert ns._settings.queues._queues == {}

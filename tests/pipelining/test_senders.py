@@ -8,7 +8,7 @@ from collections import deque
 
 import pytest
 from pipelining.wire import Calls, Wire, outcomes, steps, until
-from redis.exceptions import TimeoutError
+from redis.exceptions import ConnectionError, TimeoutError
 
 from session_store._async.reply_timeout import ReplyTimeout
 
@@ -117,3 +117,17 @@ async def test_a_sender_that_others_cancel_in_the_moment_of_the_timeout() -> Non
 
     with pytest.raises(asyncio.CancelledError):
         await asyncio.ensure_future(read())
+
+
+async def test_a_connection_that_others_have_closed_is_a_lost_one() -> None:
+    """redis-py raises AttributeError then, of which no policy and no caller knows."""
+    wire = Wire()
+    calls = Calls(wire)
+    first = calls.begin("a")
+    await steps()
+    rest = calls.begin("b", "c")
+    wire.answer(b"a")
+    await outcomes(first)
+    wire.answer(AttributeError("'NoneType' object has no attribute 'read'"))
+    assert [type(each) for each in await outcomes(rest)] == [ConnectionError] * 2
+    assert wire.closed

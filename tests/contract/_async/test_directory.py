@@ -35,6 +35,14 @@ async def test_the_latest_come_first_each_under_its_value(store: AsyncSessionSto
     assert await names(users, "nobody") == []
 
 
+async def test_many_that_have_ended_hide_nobody(store: AsyncSessionStore, users: AsyncDirectory) -> None:
+    """More than are looked at together."""
+    await enter(store, users, "stays")
+    for number in range(70):
+        await users.add("u-42", f"gone-{number}")
+    assert await names(users, limit=1) == ["stays"]
+
+
 async def test_any_text_is_a_value_and_none_is_stored(
     store: AsyncSessionStore, users: AsyncDirectory, raw: Any
 ) -> None:

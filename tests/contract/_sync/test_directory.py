@@ -36,6 +36,14 @@ def test_the_latest_come_first_each_under_its_value(store: SessionStore, users: 
     assert names(users, "nobody") == []
 
 
+def test_many_that_have_ended_hide_nobody(store: SessionStore, users: Directory) -> None:
+    """More than are looked at together."""
+    enter(store, users, "stays")
+    for number in range(70):
+        users.add("u-42", f"gone-{number}")
+    assert names(users, limit=1) == ["stays"]
+
+
 def test_any_text_is_a_value_and_none_is_stored(
     store: SessionStore, users: Directory, raw: Any
 ) -> None:

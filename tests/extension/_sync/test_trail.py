@@ -87,6 +87,14 @@ def push_both(ns: Namespace[str]) -> list[int]:
     return [Trail(ns, "seen").push(page) for page in ("a", "b")]
 
 
+def refuse(ns: Any, results: dict[str, Any]) -> None:
+    raise AssertionError
+
+
+def look(ns: Namespace[str]) -> list[str]:
+    return Trail(ns, "seen").pages()
+
+
 def test_no_push_is_lost_or_doubled_in_any_order_with_any_fault() -> None:
     def check(ns: Any, results: dict[str, list[int]]) -> None:
         assert sorted(results["one"] + results["two"]) == [1, 2, 3, 4]
@@ -102,4 +110,7 @@ def test_a_schedule_names_what_the_layer_does() -> None:
 
     with pytest.raises(Exception, match=r"push seen") as caught:
         explore({"one": push_both, "two": push_both}, check=check)
+    assert "EVALSHA" not in str(caught.value)
+    with pytest.raises(Exception, match=r"items -> \['b', 'a'\]") as caught:
+        explore({"one": push_both, "two": look}, check=refuse, show_values=True)
     assert "EVALSHA" not in str(caught.value)
