@@ -35,9 +35,10 @@ its documentation recommends.
 - **In plots** a peer has the same colour and mark everywhere; points are medians, whiskers are quartiles."""
 
 AIMS = """\
-Measured is with cores awake where one caller is timed, and both have to be within the bound; rounds that are "too wide to
-tell" decide where their quartiles are on the same side of it. The reason stands beside each that is missed. The writes `hset`, `set` and `incr` are held against MULTI of the command and EXPIRE, as they renew
-the TTL in the same step, and so does that; the bare command stands beside it under "Single calls"."""
+Where one caller is timed, "measured" is with cores awake, and an aim is met when it is met in both states. Where rounds are
+too wide to tell, the quartiles decide, if both are on one side of the aim. Why an aim is missed stands beside it. The
+writes `hset`, `set` and `incr` are held against MULTI of the command and EXPIRE, which renews the TTL in the same step, as
+they do; the bare command stands beside it under "Single calls"."""
 
 TEXTS = {
     "memory": Text(

@@ -5,27 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from typing import Any
 
 import pytest
-from cluster.flavours import Calls, Flavour
-from support.closures import Steps
+from cluster.flavours import Calls, Flavour, Increment
 from support.deployments import Cluster
 from support.nodes import Node, wait_until
 from support.proxy import Proxy
-
-
-class Increment:
-    """A closure that adds one to n and returns (run, sum)."""
-
-    def __init__(self) -> None:
-        self.runs = 0
-
-    def __call__(self, ops: Any) -> Steps:
-        self.runs += 1
-        total = int((yield "get", "n")) + 1
-        ops.set("n", str(total))
-        return self.runs, total
 
 
 @pytest.fixture(scope="module")

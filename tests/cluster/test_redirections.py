@@ -13,33 +13,13 @@ from typing import Any
 
 import pytest
 import redis
-from cluster.flavours import Calls, Flavour
+from cluster.flavours import Calls, Flavour, Increment
 from support.closures import Steps
 from support.deployments import Cluster, Migration
 from support.nodes import wait_until
 
 # Of a namespace that is split between two nodes: one names the other (before Redis 7), which says TRYAGAIN.
 SPLIT = (redis.exceptions.TryAgainError, redis.exceptions.AskError)
-
-
-class Increment:
-    """A closure that adds one to n and returns (run, sum). `first` is what else its first run does, before or after
-    it has read."""
-
-    def __init__(self, *, first: Callable[[], object] = bool, then_reads: str | None = None) -> None:
-        self.runs = 0
-        self._first = first
-        self._then_reads = then_reads
-
-    def __call__(self, ops: Any) -> Steps:
-        self.runs += 1
-        total = int((yield "get", "n")) + 1
-        if self.runs == 1:
-            self._first()
-        if self._then_reads is not None:
-            assert (yield "get", self._then_reads) == "theirs"
-        ops.set("n", str(total))
-        return self.runs, total
 
 
 @pytest.fixture
