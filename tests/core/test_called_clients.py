@@ -22,6 +22,8 @@ from session_store import AsyncInMemoryClient, AsyncSessionStore, CasPolicy, InM
 from session_store._async import fast_path
 from session_store._sync import fast_path as sync_fast_path
 
+pytestmark = pytest.mark.long
+
 KINDS = {"sync": InMemoryClient, "async": AsyncInMemoryClient}
 BASES = {"sync": redis.Redis, "async": redis.asyncio.Redis}
 

@@ -20,6 +20,8 @@ from session_store import InMemoryClient
 from session_store._core.marks import content_mark
 from session_store._core.scripts import Script
 
+pytestmark = pytest.mark.long
+
 # Of KEYS[2]: its mark, its content mark, its type, and what it holds.
 LOOK = (
     Script("view", "prelude").source

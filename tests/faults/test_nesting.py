@@ -24,6 +24,8 @@ from session_store import (
 )
 from session_store._core import nesting
 
+pytestmark = pytest.mark.long
+
 PLACES = pytest.mark.parametrize("place", ["server", "memory"], indirect=True)
 
 

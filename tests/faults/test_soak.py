@@ -20,6 +20,8 @@ from support.watcher import Lines, Watcher, current, faults_of_pool
 
 from session_store._core import scripts
 
+pytestmark = pytest.mark.long
+
 CALLS = 250  # with a fault
 
 

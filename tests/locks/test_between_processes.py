@@ -17,6 +17,8 @@ from support.servers import Server
 
 from session_store import SessionStore
 
+pytestmark = pytest.mark.long
+
 TESTS = Path(__file__).parents[1]
 PROCESSES = 8
 COMMITS = 300

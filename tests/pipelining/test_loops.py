@@ -18,6 +18,8 @@ from support.servers import Server
 from session_store import AsyncSessionStore
 from session_store.testing.places import on_server
 
+pytestmark = pytest.mark.long
+
 PATIENCE = 20
 
 BEGINNING = """

@@ -15,6 +15,8 @@ from support.callers import Caller, insist
 from support.proxy import PATIENCE
 from support.servers import Server
 
+pytestmark = pytest.mark.long
+
 WRITERS = 4
 ROUNDS = 20  # at least, of each writer
 TROUBLES = 100  # at least, of the server

@@ -14,6 +14,8 @@ from security.inputs import BATCH, INJECTION, Input, is_name, wrong_argument
 from session_store import InvalidNameError
 from session_store._core.names import KeySpace, encode_field, slot_key
 
+pytestmark = pytest.mark.long
+
 INPUTS = 1_000  # `make faults` takes 200,000
 
 

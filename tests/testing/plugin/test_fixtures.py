@@ -8,6 +8,8 @@ import pytest
 
 from session_store import AsyncInMemoryClient, CasContentionError, InMemoryClient, JsonCodec
 
+pytestmark = pytest.mark.long
+
 pytest_plugins = ["pytester"]
 
 

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.long
+
 pytest_plugins = ["pytester"]
 
 # What `pytest` has today, and did not have in 6.2: whoever names one of these when the plugin loads breaks old runs.
