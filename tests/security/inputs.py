@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 BATCH = 20  # inputs that share a database, so that they can get in each other's way
 MOST_BYTES = 512
+# What would be a command of its own if a name or a value ever reached a server of the tests unframed.
 INJECTION = "\r\n*1\r\n$8\r\nFLUSHALL\r\n"
 
 # Few letters, so that names are often neighbours; patterns, and what they match; marks of the library's own keys; what

@@ -16,11 +16,14 @@ def test_an_attempt_that_saw_slots_of_two_moments_is_lost() -> None:
     seen = []
 
     def closure(snap: Any, ops: Any) -> str:
-        if not seen:
+        is_first = not seen
+        if is_first:
             other.set("a", "x" + LONG)
         seen.append(snap.get("a"))
+        if is_first:
+            other.set("a", LONG)  # by the commit it holds again what it held
         ops.set("b", "1")
         return "done"
 
     assert mine.with_cas("a", closure, max_retries=1) == "done"
-    assert seen == ["x" + LONG] * 2
+    assert seen == ["x" + LONG, LONG]
