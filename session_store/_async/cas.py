@@ -55,16 +55,14 @@ class AsyncCommit(Generic[R, V]):
     async def run(self) -> R:
         """The result of the attempt that committed."""
         steps = self._attempts.steps()
-        struck: BaseException | None = (
-            None  # by a cancellation, a time limit, a signal: what is no answer of the server
-        )
+        struck: BaseException | None = None  # by a cancellation, a time limit, a signal: by no answer of the server
         try:
             step = next(steps)
             while True:
                 try:
                     event = await (self._do(step) if struck is None else self._finish(step))
                 except GeneratorExit:  # noqa: PERF203  # each step may fail
-                    self._attempts.leave()
+                    steps.close()
                     raise
                 except BaseException as error:
                     if struck is None and not (isinstance(step, Run) and isinstance(error, Exception)):

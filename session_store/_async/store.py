@@ -39,7 +39,7 @@ class AsyncSessionStore(Generic[V]):
     - `cas_policy`: how `with_cas` tries again.
     - `hash_tags`: whether the namespace is a cluster's hash tag; None: on exactly for a cluster client, which needs them.
     - `log_name`: what events and reprs show instead of the name of a namespace (itself often a credential) or slot, as
-      `fingerprint` all_operations it; None shows the name.
+      `fingerprint` does; None shows the name.
     - `min_replicas`: how many replicas must have a commit, an id or a fence before it is acknowledged; where they have
       not within a second (or half of the client's `socket_timeout`, if shorter), it is a `ReplicationError`.
     - `pipelining`: whether the calls of concurrent tasks travel together (async only; see docs/guarantees.md).

@@ -112,7 +112,8 @@ class Attempts(Generic[V]):
                 raise
             yield from self._settle(error)
         finally:
-            self.leave()
+            for entry in self._entries:
+                self._queues.leave(entry)
             if self._ticket is not None:
                 if self._at_stake:
                     self._ticket.abandon()
@@ -128,11 +129,6 @@ class Attempts(Generic[V]):
         if self._ticket is None:
             self._ticket = Ticket(self._operations.index)
         return self._ticket.token
-
-    def leave(self) -> None:
-        """Gives up the places in the queues; for a call that ends without another step, too."""
-        for entry in self._entries:
-            self._queues.leave(entry)
 
     def _queue_up(self) -> Steps:
         """Waits until the calls of this process that came first are done."""

@@ -95,9 +95,10 @@ class Wording:
             yield f"read {_text(_given(command)[1][2])} {self.key(keys_of(command)[1])}"
         elif script is RELEASE:
             yield " ".join(["release", *(_text(name.removeprefix(b"~lock:")) for name in _given(command)[1][2:])])
-        elif script is not None and script.effects == "once":
+        elif script is not None and script.effects in ("once", "reads"):
             keys, args = _given(command)
-            yield " ".join([script.name, *map(self.key, keys[1:]), *map(self.value, args[2:] if self._show else ())])
+            given = args[2:] if self._show and script.effects == "once" else ()
+            yield " ".join([script.name, *map(self.key, keys[1:]), *map(self.value, given)])
         elif script is not None:
             yield script.name
         else:

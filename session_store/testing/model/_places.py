@@ -19,21 +19,29 @@ from session_store.testing.model._reference import OUTSIDER
 _POLICY = CasPolicy(backoff_base=0.0005, backoff_cap=0.0005, lock_timeout=0.001)  # nobody is really in the way
 _BYSTANDERS_LIVE = 86_400  # seconds; so that nothing stays for ever when a run is killed
 
-# What makes keys of one namespace older; a fence is a time of the server's clock. A key that has no TTL keeps none: it
-# is for the machine to find.
-_AGE = """
+# What makes keys of one namespace older by ARGV[1] milliseconds, all at one moment, since no key may outlive its index for
+# having come later; with ARGV[2] "times", only what an index says of times. A key that has no TTL keeps none: it is for
+# the tests to find.
+AGE = """
+local function plus(value, difference) return string.format('%.0f', value + difference) end
 for _, key in ipairs(KEYS) do
-  local left = redis.call('PTTL', key)
-  if left >= 0 then
-    left = left - ARGV[1]
-    if left <= 0 then
-      redis.call('DEL', key)
-    else
-      redis.call('PEXPIRE', key, left)
-      if string.sub(key, -7) == ':~index' and redis.call('HEXISTS', key, '~fence') == 1 then
-        redis.call('HINCRBY', key, '~fence', -ARGV[1])
-      end
+  local left, fields = redis.call('PTTL', key), {}
+  if left >= 0 and ARGV[2] ~= 'times' then redis.call('PEXPIRE', key, plus(left, -ARGV[1])) end  -- below 1 it is deleted
+  if string.sub(key, -7) == ':~index' and redis.call('TYPE', key).ok == 'hash' then fields = redis.call('HGETALL', key) end
+  for at = 1, #fields, 2 do
+    local name, value = fields[at], fields[at + 1]
+    local colon = string.find(value, ':', 1, true)
+    if name == '~fence' then
+      value = plus(value, -ARGV[1])
+    elseif string.sub(name, 1, 6) == '~lock:' then
+      value = plus(string.sub(value, 1, colon - 1), -ARGV[1]) .. string.sub(value, colon)
+    elseif string.sub(name, 1, 1) == '~' then
+      local made = tonumber(string.sub(value, 1, 8), 16) - math.floor(ARGV[1] / 1000)
+      value = string.format('%08x', made) .. string.sub(value, 9)
+    elseif string.sub(value, 1, 1) == '-' then
+      value = plus(value, math.floor(ARGV[1] / 1000))
     end
+    redis.call('HSET', key, name, value)
   end
 end
 """
@@ -144,7 +152,7 @@ class Backend:
             keys, lambda key: key.split(b":", 2)[1]
         ):  # on a cluster each has a hash slot of its own
             some = list(group)
-            self.client.execute_command("EVAL", _AGE, len(some), *some, seconds * 1000)
+            self.client.execute_command("EVAL", AGE, len(some), *some, seconds * 1000, "all")
 
     def _found(self) -> Iterator[bytes]:
         return scan(self.client, b"%b*" % self._root.encode())

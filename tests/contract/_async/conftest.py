@@ -13,34 +13,9 @@ from support.servers import Server
 
 from session_store import AsyncInMemoryClient, AsyncNamespace, AsyncSessionStore
 from session_store._core import tokens
+from session_store.testing.model._places import AGE
 
 DEFAULT_TTL = 1000
-# Makes all keys, and what an index says of times, so many milliseconds older; TTLs only where ARGV[2] says so.
-AGE = """
-local function plus(value, difference) return string.format('%.0f', value + difference) end
-for _, key in ipairs(KEYS) do  -- all at one moment: no key may outlive its index because it came later
-  if ARGV[2] == 'all' then
-    redis.call('PEXPIRE', key, plus(redis.call('PTTL', key), -ARGV[1]))  -- below 1 it is deleted
-  end
-  local fields = {}
-  if string.sub(key, -7) == ':~index' and redis.call('TYPE', key).ok == 'hash' then fields = redis.call('HGETALL', key) end
-  for at = 1, #fields, 2 do
-    local name, value = fields[at], fields[at + 1]
-    local colon = string.find(value, ':', 1, true)
-    if name == '~fence' then
-      value = plus(value, -ARGV[1])
-    elseif string.sub(name, 1, 6) == '~lock:' then
-      value = plus(string.sub(value, 1, colon - 1), -ARGV[1]) .. string.sub(value, colon)
-    elseif string.sub(name, 1, 1) == '~' then
-      local made = tonumber(string.sub(value, 1, 8), 16) - math.floor(ARGV[1] / 1000)
-      value = string.format('%08x', made) .. string.sub(value, 9)
-    elseif string.sub(value, 1, 1) == '-' then
-      value = plus(value, math.floor(ARGV[1] / 1000))
-    end
-    redis.call('HSET', key, name, value)
-  end
-end
-"""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

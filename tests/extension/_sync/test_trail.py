@@ -111,6 +111,6 @@ def test_a_schedule_names_what_the_layer_does() -> None:
     with pytest.raises(Exception, match=r"push seen") as caught:
         explore({"one": push_both, "two": push_both}, check=check)
     assert "EVALSHA" not in str(caught.value)
-    with pytest.raises(Exception, match=r"items -> \['b', 'a'\]") as caught:
+    with pytest.raises(Exception, match=r"items seen -> \['b', 'a'\]") as caught:
         explore({"one": push_both, "two": look}, check=refuse, show_values=True)
     assert "EVALSHA" not in str(caught.value)
