@@ -168,8 +168,19 @@ DEFECTS: dict[str, tuple[Change, ...]] = {
         Change(ONCE, "if fence and NOW_MS < tonumber(fence) then return {'fenced'}, found end\n", ""),
     ),
     "fence not checked when an attempt begins": (
-        Change(BEGIN, "if fence and now_ms() < tonumber(fence) then return {'fenced'} end\n", ""),
+        Change(BEGIN, "if fence and now < tonumber(fence) then return {'fenced'} end\n", ""),
     ),
+    "writes to a namespace that is none not refused": (
+        Change(ONCE, "if not is_created and sub(PRODUCER, 2, 2) == '=' then return {'fenced'}, found end\n", ""),
+    ),
+    "an attempt begins in a namespace that is none": (
+        Change(BEGIN, "if not heed(head[2], now) and sub(ARGV[1], 2, 2) == '=' then return {'fenced'} end\n", ""),
+    ),
+    "a slot outlives its namespace": (Change(ONCE, "  return math.min(ttl, LEFT)\n", "  return ttl\n"),),
+    "a touch puts the end of a namespace off": (
+        Change("lua/touch.lua", "math.min(tonumber(ARGV[1]), LEFT)", "tonumber(ARGV[1])"),
+    ),
+    "a namespace that lives is created": (Change("lua/create.lua", "if lives() then return leave(0, {}) end\n", ""),),
     "fence not checked by a closure that only reads": (
         Change(
             COMMIT,

@@ -88,9 +88,9 @@ class CommitUnknownError(SessionStoreError):
 
 
 class NamespacePurgedError(SessionStoreError):
-    """The namespace was purged with a fence that still stands; nothing was written.
+    """The namespace was purged with a fence that still stands, or should exist and does not; nothing was written.
 
-    The session has ended (a logout, say): drop the request's work. Attribute: `namespace`.
+    The session has ended (a logout, the end of its lifetime): drop the request's work. Attribute: `namespace`.
     """
 
     def __init__(self, namespace: str) -> None:
@@ -98,7 +98,9 @@ class NamespacePurgedError(SessionStoreError):
         self.namespace = namespace
 
     def __str__(self) -> str:
-        return "the namespace was purged, and its fence still refuses writes (attribute namespace tells which)"
+        return (
+            "the namespace has ended, or an existing one is wanted and there is none (attribute namespace tells which)"
+        )
 
 
 class NestedCasError(SessionStoreError):

@@ -29,11 +29,17 @@ class AsyncBulk(AsyncReads[V]):
     __slots__ = ("_commands", "_operations", "_settings")
 
     def __init__(
-        self, commands: AsyncCommands, settings: Settings[V], name: str, default_ttl_ms: int | None = None
+        self,
+        commands: AsyncCommands,
+        settings: Settings[V],
+        name: str,
+        default_ttl_ms: int | None = None,
+        *,
+        existing: bool = False,
     ) -> None:
         self._commands = commands
         self._settings = settings
-        self._operations = settings.operations(name, default_ttl_ms)
+        self._operations = settings.operations(name, default_ttl_ms, existing=existing)
 
     @property
     def name(self) -> str:

@@ -12,7 +12,7 @@ from session_store._async.bulk import AsyncBulk
 from session_store._async.once import once
 from session_store._async.snapshot import AsyncCasSnapshot
 from session_store._core import scripts
-from session_store._core.arguments import Duration
+from session_store._core.arguments import Duration, to_milliseconds
 from session_store._core.commits import CasOps, end, recorded
 from session_store._core.operations import Operation, commit_args
 from session_store._core.replies import read_answer
@@ -60,6 +60,17 @@ class AsyncNamespace(AsyncBulk[V]):
         call = scripts.SINGLE, (key,), (verb, ttl_ms, *args)
         reply = await once(self._commands, self._operations, *call, min_replicas=min_replicas)
         return read_answer(reply, self.name, [operation])
+
+    async def create(self, *, lifetime: Duration) -> bool:
+        """Begin the namespace, to end for certain when `lifetime` (seconds or timedelta) is over, by the server's clock.
+
+        From then on no TTL goes beyond that end, whatever asks for it: no write and no `touch` can put it off. Until
+        something is written it lives for the handle's default TTL, and then as long as its slots do. Returns False when
+        it lives already, with a lifetime or without, and then nothing is changed. Raises `NamespacePurgedError` while a
+        fence stands. One script call (TIME, HMGET, HGETALL, HSET, PTTL, PEXPIRE), 1 round trip, O(slots).
+        """
+        args = to_milliseconds(lifetime, "lifetime"), self._operations.default_ttl_ms
+        return bool(int(await once(self._commands, self._operations, scripts.CREATE, (), args, creates=True)))
 
     async def ttl(self, slot: str) -> float | None:
         """Seconds that a slot has left; None when there is no such slot, inf when another program took its TTL away.

@@ -127,7 +127,7 @@ class Attempts(Generic[V]):
     def _token(self) -> Token:
         """Drawn when the first call is sent: who waits in a queue has none under way."""
         if self._ticket is None:
-            self._ticket = Ticket(self._operations.index)
+            self._ticket = Ticket(self._operations.index, existing=self._operations.existing)
         return self._ticket.token
 
     def _queue_up(self) -> Steps:

@@ -50,19 +50,27 @@ def load_call(index: bytes, keys: Sequence[bytes], *, every: bool) -> ScriptCall
 class Operations(Generic[V]):
     """Makes the operations of one namespace; checks its name.
 
-    `base` is what all its keys begin with, `index` the key of its index, `values` its way through the codec.
+    `base` is what all its keys begin with, `index` the key of its index, `values` its way through the codec, `existing`
+    whether what writes is for a namespace that was created and lives.
     """
 
-    __slots__ = ("base", "default_ttl_ms", "index", "namespace", "values")
+    __slots__ = ("base", "default_ttl_ms", "existing", "index", "namespace", "values")
 
     def __init__(
-        self, keyspace: KeySpace, namespace: str, codec: Codec[V] | PlacedCodec[V], default_ttl_ms: int
+        self,
+        keyspace: KeySpace,
+        namespace: str,
+        codec: Codec[V] | PlacedCodec[V],
+        default_ttl_ms: int,
+        *,
+        existing: bool = False,
     ) -> None:
         self.namespace = namespace
         self.base = keyspace.base(namespace)
         self.index = self.base.encode() + INDEX
         self.values = values_of(codec, keyspace.prefix, namespace)
         self.default_ttl_ms = default_ttl_ms
+        self.existing = existing
 
     def ttl_ms(self, ttl: Duration | None, *, keepttl: bool = False) -> int:
         """The TTL to set: the one given, or the store's default. With `keepttl` negative: that of a new slot."""

@@ -53,6 +53,7 @@ class Script:
 
 SINGLE = Script("single", "prelude", "once", "verbs")
 BEGIN = Script("begin", "prelude", "locks", "view")
+CREATE = Script("create", "prelude", "once", "lifetime")
 COMMIT = Script("commit", "prelude", "once", "verbs", "locks", "view")
 RELEASE = Script("release", "prelude", "locks")
 READ = Script("read", "prelude", "view")

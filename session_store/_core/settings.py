@@ -36,6 +36,8 @@ class Settings(Generic[V]):
             raise TypeError(f"cas_policy must be a CasPolicy, got {kind_of(self.cas_policy)}")
         object.__setattr__(self, "queues", Queues(self.cas_policy.lock_ttl))
 
-    def operations(self, namespace: str, default_ttl_ms: int | None = None) -> Operations[V]:
+    def operations(self, namespace: str, default_ttl_ms: int | None = None, *, existing: bool = False) -> Operations[V]:
         """Makes the operations of a namespace, with another default TTL perhaps; checks its name."""
-        return Operations(self.keyspace, namespace, self.codec, default_ttl_ms or self.default_ttl_ms)
+        return Operations(
+            self.keyspace, namespace, self.codec, default_ttl_ms or self.default_ttl_ms, existing=existing
+        )

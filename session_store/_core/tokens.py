@@ -52,11 +52,11 @@ if hasattr(os, "register_at_fork"):  # pragma: no branch  # a lock may have been
 
 
 class Ticket:
-    """The token of one call, until it is answered."""
+    """The token of one call, until it is answered. `existing`: of one that is for a namespace which was created and lives."""
 
     __slots__ = ("_bit", "_identity", "_index", "token")
 
-    def __init__(self, index: bytes) -> None:
+    def __init__(self, index: bytes, *, existing: bool = False) -> None:
         if _identity.pid != os.getpid():  # forked by somebody who runs none of Python's hooks
             _new_identity()
         self._identity = identity = _identity
@@ -67,7 +67,8 @@ class Ticket:
             identity.taken[index] = taken | bit
             number = next(identity.numbers)
         sequence = b"%b%x" % (b2a_base64(os.urandom(3), newline=False), number)
-        self.token = Token(b"%b%d" % (identity.name, bit.bit_length() - 1), sequence)
+        name = b"~=" + identity.name[1:] if existing else identity.name
+        self.token = Token(b"%b%d" % (name, bit.bit_length() - 1), sequence)
 
     def give_back(self) -> None:
         """For a call that has been answered: the next one may be of the same producer."""

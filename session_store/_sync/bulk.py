@@ -30,11 +30,17 @@ class Bulk(Reads[V]):
     __slots__ = ("_commands", "_operations", "_settings")
 
     def __init__(
-        self, commands: Commands, settings: Settings[V], name: str, default_ttl_ms: int | None = None
+        self,
+        commands: Commands,
+        settings: Settings[V],
+        name: str,
+        default_ttl_ms: int | None = None,
+        *,
+        existing: bool = False,
     ) -> None:
         self._commands = commands
         self._settings = settings
-        self._operations = settings.operations(name, default_ttl_ms)
+        self._operations = settings.operations(name, default_ttl_ms, existing=existing)
 
     @property
     def name(self) -> str:

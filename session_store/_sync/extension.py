@@ -30,14 +30,25 @@ class Extension(Generic[V]):
         self._commands = namespace._commands  # noqa: SLF001  # this module is the door that layers have
         self._operations = namespace._operations  # noqa: SLF001
 
-    def once(self, script: Script, slots: Sequence[str], *args: object, min_replicas: int = 0) -> Any:
+    def once(
+        self, script: Script, slots: Sequence[str], *args: object, min_replicas: int = 0, creates: bool = False
+    ) -> Any:
         """The reply to a script that writes, applied once however often the client sends it; whatever its form.
 
-        `script`: of parts "prelude" and "once"; its KEYS[2..] are the `slots`, its ARGV[3..] the `args`. Raises
+        `script`: of parts "prelude" and "once"; its KEYS[2..] are the `slots`, its ARGV[3..] the `args`. `creates`:
+        it begins the namespace, by part "lifetime"; a handle with `existing` then does not refuse it. Raises
         `InvalidNameError` for a slot before anything is sent, `NamespacePurgedError` while a fence stands, and
         `ReplicationError` where fewer than `min_replicas` have it. 1 round trip.
         """
-        return once(self._commands, self._operations, script, self._keys(slots), args, min_replicas=min_replicas)
+        return once(
+            self._commands,
+            self._operations,
+            script,
+            self._keys(slots),
+            args,
+            min_replicas=min_replicas,
+            creates=creates,
+        )
 
     def read(self, script: Script, slots: Sequence[str], *args: object) -> Any:
         """The reply to a script that only reads. Its KEYS[1] is the index, its ARGV the `args`. 1 round trip."""

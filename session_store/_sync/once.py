@@ -25,15 +25,18 @@ def once(
     args: Sequence[object],
     *,
     min_replicas: int = 0,
+    creates: bool = False,
 ) -> Any:
     """The reply to a call of a script that enters and leaves by lua/once.lua, whatever its form. One round trip.
 
-    `keys`: of the slots that it names, KEYS from the second on. `args`: ARGV from the third on. Raises
-    `NamespacePurgedError` where the namespace is fenced, `ReplicationError` where fewer than `min_replicas` have it.
+    `keys`: of the slots that it names, KEYS from the second on. `args`: ARGV from the third on. `creates`: whether it is to
+    begin the namespace, which then need not exist. Raises `NamespacePurgedError` where the namespace is fenced, or should
+    exist and does not, `ReplicationError` where fewer than `min_replicas` have it.
     """
     all_keys, replicas = (operations.index, *keys), None
+    existing = operations.existing and not creates
     while True:
-        ticket = Ticket(operations.index)
+        ticket = Ticket(operations.index, existing=existing)
         call = script, all_keys, (*ticket.token, *args)
         try:
             if min_replicas:
@@ -54,5 +57,5 @@ def once(
     if outcome == FENCED:
         raise NamespacePurgedError(operations.namespace)
     if min_replicas and outcome != WRONG_TYPE:
-        check_replicas(replicas, keys[0], min_replicas)
+        check_replicas(replicas, all_keys[-1], min_replicas)
     return reply

@@ -115,14 +115,16 @@ class SessionStore(Generic[V]):
         settings = self._settings
         return f"{type(self).__name__}(prefix={settings.keyspace.prefix!r}, default_ttl={settings.default_ttl_ms / 1000:g})"
 
-    def namespace(self, name: str, *, default_ttl: Duration | None = None) -> Namespace[V]:
+    def namespace(self, name: str, *, default_ttl: Duration | None = None, existing: bool = False) -> Namespace[V]:
         """The handle of one session. No I/O. Raises `InvalidNameError`.
 
-        `name`: 1 to 512 bytes of UTF-8 without colons, braces, whitespace and control characters. `default_ttl`: seconds
-        or timedelta, for writes by this handle that name no TTL; the store's when None.
+        `name`: 1 to 512 bytes of UTF-8 without colons, braces, whitespace and control characters, nor a leading "~".
+        `default_ttl`: seconds or timedelta, for writes by this handle that name no TTL; the store's when None.
+        `existing`: whether this handle writes only to a namespace that was begun with `create` and lives: all other writes
+        are refused with `NamespacePurgedError`, also when no fence stands any more.
         """
         default_ttl_ms = None if default_ttl is None else to_milliseconds(default_ttl, "default_ttl")
-        return Namespace(self._commands, self._settings, name, default_ttl_ms)
+        return Namespace(self._commands, self._settings, name, default_ttl_ms, existing=existing)
 
     def directory(self, name: str) -> Directory:
         """Which namespaces belong to a value, under a name such as "user". No I/O; see `Directory`.

@@ -7,9 +7,10 @@
 --
 -- Reply     how many of them live
 
-local TTL = tonumber(ARGV[1])
-local _, now = now_ms()
-local ENDS = ends_after(TTL, now)
+local now, seconds = now_ms()
+heed(call('HGET', INDEX, '~until'), now)
+local TTL = math.min(tonumber(ARGV[1]), LEFT)
+local ENDS = ends_after(TTL, seconds)
 
 -- What the index says of a slot that it has forgotten: when it ends or, for what may be a counter, its value; nil when the
 -- key is of a type that is not ours.

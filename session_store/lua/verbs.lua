@@ -3,13 +3,6 @@
 -- What a verb works on; a verb that is not here is refused before anything is written.
 local WORKS_ON = {set = 'string', incr = 'string', hset = 'hash', hdel = 'hash', hincrby = 'hash', delete = 'any'}
 
--- Milliseconds that a slot gets. A TTL below nothing: a slot that lives keeps the one that it has.
-local function ttl_of(key, ttl)
-  if ttl > 0 then return ttl end
-  local left = call('PTTL', key)
-  return left > 0 and left or -ttl
-end
-
 -- Does what all scripts may be asked for. Its answer, how long the slot lives from now on, and what the index is to say
 -- of it: nothing new (nil) when nothing was changed, false when it is not to name the slot. `entry` is what the index
 -- says, false when it does not name the slot.

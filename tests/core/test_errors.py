@@ -31,7 +31,7 @@ TEXTS = [
     "set: the slot holds another type of value; use another one, or delete it first (attribute key tells which)",
     "others were faster during each of 4 attempts (attribute key tells the slot)",
     "no reply came to a commit, and after 4 attempts none can be had (attribute key tells the slot)",
-    "the namespace was purged, and its fence still refuses writes (attribute namespace tells which)",
+    "the namespace has ended, or an existing one is wanted and there is none (attribute namespace tells which)",
     "with_cas inside a closure of the same namespace; give one call all the slots",
     "the codec cannot read what the slot holds (attribute key tells the slot)",
     (

@@ -159,6 +159,7 @@ CALLS: dict[str, Callable[[Namespace], object]] = {
     "add": lambda ns: store_of(ns).directory("d").add("ann", "u"),
     "remove": lambda ns: store_of(ns).directory("d").remove("ann", "u"),
     "list": lambda ns: store_of(ns).directory("d").list("ann", slot="h"),
+    "create": lambda ns: ns.create(lifetime=9),
     "batch": lambda ns: ns.batch(lambda ops: ops.set("s", "1")),
     "kind": lambda ns: ns.kind("h"),
     "touch": lambda ns: ns.touch(),
@@ -203,7 +204,7 @@ def test_the_table_of_costs_is_right(call: str, server: Server, prefix: str, mon
         ns = SessionStore(client, prefix=prefix, default_ttl=60).namespace("u")
         ns.purge()
         ns.load("s")
-        for prepare in ("purge_many", "hset", "incr", "touch", "with_cas`", "add", "remove", "list", "add"):
+        for prepare in ("purge_many", "create", "hset", "incr", "touch", "with_cas`", "add", "remove", "list", "add"):
             CALLS[prepare](ns)
         recorder = Recorder(monkeypatch)
         try:

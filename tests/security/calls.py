@@ -69,6 +69,7 @@ NAMESPACE = [
     Call("batch", (record_all,)),
     Call("purge", (), {"scan": True}),
     Call("purge"),
+    Call("create", (), {"lifetime": 600}),
 ]
 
 
@@ -119,6 +120,7 @@ def wrong_numbers() -> Iterator[Call]:
         yield Call("hincrby", (HASH, SUM), {"ttl": ttl})
         yield Call("hdel", (HASH, FIELD), {"ttl": ttl})
         yield Call("purge", (), {"fence": ttl})
+        yield Call("create", (), {"lifetime": ttl})
     for amount in (*nothing, NUMBER + 0.5, NUMBER * 10**12, -NUMBER * 10**12, NUMBER * 10**5_000):
         yield Call("incr", (ID, amount))
         yield Call("hincrby", (HASH, SUM, amount))

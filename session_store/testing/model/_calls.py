@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from session_store.testing.calls import Call, Outcome
 from session_store.testing.model._reference import OUTSIDER
 
-# How fast a run is decides nothing. Time passes in multiples of 80 seconds; TTLs and fences of the library are 20 more
+# How fast a run is decides nothing. Time passes in multiples of 80 seconds; TTLs, fences and lifetimes of the library are 20 more
 # than one of those, TTLs of others 60, and the time that a lone record is kept 40. So what is left is never near 0, nor
 # within a second of a new TTL (which touch would not write), but when it is the same. It is compared in steps of 20 seconds,
 # rounded up: an example may take as long.
@@ -49,17 +49,19 @@ class Deed(NamedTuple):
     who: int
     name: str | None  # of the namespace; None is that of the closure in whose way it is
     call: Call | Commit
+    existing: bool = False  # whether the handle of a store is for a namespace that was created
 
     def at(self, place: Any) -> Any:
         """What comes of it at the model or a back end."""
         if isinstance(self.call, Commit):
-            return self.call.at(place, self.who, self.name or "")
-        return self.call.on(place.handle(self.who, self.name))
+            return self.call.at(place, self.who, self.name or "", existing=self.existing)
+        return self.call.on(place.handle(self.who, self.name, existing=self.existing))
 
     def shown(self, name: str) -> str:
         """The code of it, in the way of a closure of the namespace of this name."""
         name = self.name or name
-        who = f"other_program({name!r})" if self.who == OUTSIDER else f"store_{self.who}.namespace({name!r})"
+        existing = ", existing=True" if self.existing else ""
+        who = f"other_program({name!r})" if self.who == OUTSIDER else f"store_{self.who}.namespace({name!r}{existing})"
         call = self.call.shown(name) if isinstance(self.call, Commit) else repr(self.call)
         return f"{who}.{call}"
 
@@ -83,7 +85,7 @@ class Commit:
     fails: bool
     max_retries: int
 
-    def at(self, place: Any, who: int, name: str) -> tuple[Outcome, list[list[Any]]]:
+    def at(self, place: Any, who: int, name: str, *, existing: bool = False) -> tuple[Outcome, list[list[Any]]]:
         """What comes of it, and what each attempt has seen."""
         attempts: list[list[Any]] = []
 
@@ -99,7 +101,7 @@ class Commit:
             return len(attempts)
 
         call = Call("with_cas", (self.slots, closure), {"max_retries": self.max_retries})
-        return call.on(place.handle(who, name)), attempts
+        return call.on(place.handle(who, name, existing=existing)), attempts
 
     def shown(self, name: str) -> str:
         """The code of it, in the namespace of this name; its closure as a list of what that does."""
@@ -160,6 +162,7 @@ INCRS = every("incr", SLOTS, (1, 1, 50, 50, 2**63 - 1))
 DELETES = every("delete", SLOTS)
 TOUCHES = every("touch", ttl=TTLS, scan=(False, True))
 LOWER_SETS = every("set", SLOTS, ("7",), ttl=TTLS)  # a counter may stand higher
+CREATES = every("create", lifetime=(180, 420.0, timedelta(seconds=820)))
 PURGES = every("purge", fence=FENCES, scan=(False, True))
 
 # What a closure records: operations, and as one of them the pair in which an hdel makes room for a set.
@@ -205,13 +208,15 @@ BY_OTHERS = either(
 @st.composite
 def deeds(draw: st.DrawFn, who: Sequence[int], names: Sequence[str | None], call: st.SearchStrategy[Any]) -> Deed:
     """Somebody's calls."""
-    return Deed(draw(st.sampled_from(who)), draw(st.sampled_from(names)), draw(call))
+    somebody = draw(st.sampled_from(who))
+    existing = somebody != OUTSIDER and draw(st.sampled_from((False, False, True)))
+    return Deed(somebody, draw(st.sampled_from(names)), draw(call), existing)
 
 
 STORES = (0, 1)
 WATCHED: tuple[str | list[str], ...] = (*SLOTS, ["a", "b:*"], ["ü", "a", "ü"])
 NEAR = (None, None, None, *NAMESPACES)
-IN_THE_WAY = deeds(STORES, NEAR, either(SETS, HSETS, HDELS, HINCRBYS, INCRS, DELETES, PURGES)) | deeds(
+IN_THE_WAY = deeds(STORES, NEAR, either(SETS, HSETS, HDELS, HINCRBYS, INCRS, DELETES, PURGES, CREATES)) | deeds(
     (OUTSIDER,), NEAR, BY_OTHERS | st.just(Call("outlive", (FOR_EVER,)))
 )
 

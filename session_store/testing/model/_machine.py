@@ -199,6 +199,12 @@ class Machine(RuleBasedStateMachine):
         """The namespace is emptied, and its fence stands until it ends."""
         self.by(deed)
 
+    @rule(deed=deeds(STORES, NAMES, calls.either(calls.CREATES)), then=calls.either(calls.SETS, calls.HSETS))
+    def create(self, deed: Deed, then: Call) -> None:
+        """A namespace begins, unless it lives, and ends for certain; then it is there for those who want one that is."""
+        self.by(deed)
+        self.by(deed._replace(call=then, existing=True))
+
     @rule(deed=deeds(STORES, NAMES, st.just(Call("slots"))))
     def list_what_lives(self, deed: Deed) -> None:
         """Slots, what they hold, how long they live and where, and namespaces."""

@@ -35,20 +35,38 @@ class NamespaceModel:
         self.base = base  # <prefix>:<namespace>:
         self.slots: dict[str, Slot] = {}  # what lives, whoever wrote it
         self.index: dict[str, int | None] = {}  # what this library wrote and has not deleted: a counter's last value
+        self.ends: dict[str, float] = {}  # seconds until the index takes a slot, that is no counter, to be over
         self.index_left = 0.0  # the index lasts for the longest TTL that a call has asked for
         self.asked = 0.0  # by the call under way, for the index
         self.fence_left = 0.0
+        self.until_left = 0.0  # of its lifetime; not above 0 where it has none
 
     def age(self, seconds: float) -> None:
         """A slot without time left is gone; an index without time left is forgotten, counters included."""
         self.index_left -= seconds
         self.fence_left -= seconds
+        self.until_left -= seconds
+        self.ends = {name: left - seconds for name, left in self.ends.items()}
         for name, slot in list(self.slots.items()):
             slot.left -= seconds
             if slot.left <= 0:
                 self.remove(name)
         if self.index_left <= 0:
             self.index.clear()
+            self.until_left = 0
+
+    def most(self, ttl: float) -> float:
+        """A TTL that does not go beyond the end of the namespace."""
+        return min(ttl, self.until_left) if self.until_left > 0 else ttl
+
+    def create(self, lifetime: float, ttl: float) -> bool:
+        """Not where it lives already, as far as the index tells: one that has a lifetime, a slot, a counter's last value."""
+        lives = self.until_left > 0 or any(last is not None or self.ends[name] > 0 for name, last in self.index.items())
+        if not lives:
+            self.until_left, self.index_left = lifetime, min(self.index_left, lifetime)
+            self.asked = self.most(ttl)
+        self.record()
+        return not lives
 
     def content(self, name: str, kind: str, operation: str) -> Any:
         """What a slot holds, None for nothing. A slot of another kind is an error."""
@@ -59,13 +77,14 @@ class NamespaceModel:
 
     def write(self, name: str, kind: str, value: Any, ttl: float) -> None:
         """Value, TTL and index entry go together."""
+        ttl = self.ends[name] = self.most(ttl)
         self.slots[name] = Slot(kind, value, ttl)
         self.index.setdefault(name, None)
         self.asked = max(self.asked, ttl)
 
     def record(self) -> None:
         """Every call that has an answer is on record, in an index of its own if there is no other."""
-        self.index_left = max(self.index_left, self.asked or RECORD_AGE)
+        self.index_left = max(self.index_left, self.most(self.asked or RECORD_AGE))
         self.asked = 0.0
 
     def remove(self, name: str) -> bool:
@@ -141,9 +160,10 @@ class NamespaceModel:
             if slot.kind != "list" and not re.match(r"~|.*\s", name):
                 number = integer(slot.value) if slot.kind == "string" else None
                 self.index.setdefault(name, number if number and number > 0 else None)
+        ttl = self.most(ttl)
         live = [name for name in self.index if name in self.slots]
         for name in live:
-            self.slots[name].left = ttl
+            self.slots[name].left = self.ends[name] = ttl
         self.index = {name: last for name, last in self.index.items() if name in live or last is not None}
         self.index_left = max(self.index_left, ttl if live else 0)
         return len(live)
@@ -154,6 +174,7 @@ class NamespaceModel:
         count = sum(self.remove(name) and not name.startswith("~") for name in names)
         self.index.clear()
         self.fence_left = self.index_left = max(self.fence_left, fence, 0)
+        self.until_left = 0
         return count
 
     def live(self) -> list[str]:

@@ -31,7 +31,7 @@ for _, key in ipairs(KEYS) do
   for at = 1, #fields, 2 do
     local name, value = fields[at], fields[at + 1]
     local colon = string.find(value, ':', 1, true)
-    if name == '~fence' then
+    if name == '~fence' or name == '~until' then
       value = plus(value, -ARGV[1])
     elseif string.sub(name, 1, 6) == '~lock:' then
       value = plus(string.sub(value, 1, colon - 1), -ARGV[1]) .. string.sub(value, colon)
@@ -126,9 +126,9 @@ class Backend:
         replies: list[Any] = pipeline.execute()
         return replies
 
-    def handle(self, who: int, name: str) -> Namespace | Program:
+    def handle(self, who: int, name: str, *, existing: bool = False) -> Namespace | Program:
         """The namespace of a store, or another program."""
-        return Program(self, name) if who == OUTSIDER else self.stores[who].namespace(name)
+        return Program(self, name) if who == OUTSIDER else self.stores[who].namespace(name, existing=existing)
 
     def namespaces(self, who: int) -> list[str]:
         """Those that a store lists; SCAN may name one twice."""

@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from datetime import timedelta
+from math import inf
 from typing import Any
 
 from redis.exceptions import ResponseError
@@ -131,9 +132,9 @@ class Ops:
 class ModelNamespace(Reads):
     """The methods of a `Namespace`. What they check before any I/O is not modelled."""
 
-    def __init__(self, model: Model, who: int, name: str) -> None:
+    def __init__(self, model: Model, who: int, name: str, *, existing: bool) -> None:
         self.name = name
-        self._model, self._who = model, who
+        self._model, self._who, self._existing = model, who, existing
 
     def key(self, slot: str) -> str:
         return self._space(slot).base + slot
@@ -143,16 +144,20 @@ class ModelNamespace(Reads):
 
     def _apply(self, *operations: tuple[Any, ...]) -> list[Any]:
         """All operations in their order, or none. A fence refuses them before they are looked at."""
-        self._refuse_if_fenced()
+        self._refuse_if_ended()
         space = deepcopy(self._space())
         results = [getattr(space, verb)(slot, self._model.seconds(ttl), *args) for verb, slot, ttl, *args in operations]
         self._model.spaces[self.name] = space
         space.record()
         return results
 
-    def _refuse_if_fenced(self) -> None:
-        if self._space().fence_left > 0:
+    def _refuse_if_ended(self, *, creates: bool = False) -> None:
+        if self._space().fence_left > 0 or (self._existing and not creates and self._space().until_left <= 0):
             raise NamespacePurgedError(self.name)
+
+    def create(self, *, lifetime: float | timedelta) -> bool:
+        self._refuse_if_ended(creates=True)
+        return self._space().create(self._model.seconds(lifetime), self._model.seconds(None))
 
     def _apply_one(self, *operation: Any) -> Any:
         """A single call, which is on record when it is refused, too."""
@@ -218,7 +223,7 @@ class ModelNamespace(Reads):
             raise NestedCasError(self.name)
         watched = (slot,) if isinstance(slot, str) else tuple(slot)
         for _ in range(max_retries + 1):
-            self._refuse_if_fenced()
+            self._refuse_if_ended()
             began = {name: held(self._space(), name) for name in watched}
             snap, ops = Snapshot(self._model, self.name, watched), Ops()
             self._model.closures.add((self._who, self.name))
@@ -228,7 +233,7 @@ class ModelNamespace(Reads):
                 self._model.closures.remove((self._who, self.name))
             if snap.is_lost:
                 continue
-            self._refuse_if_fenced()
+            self._refuse_if_ended()
             if all(held(self._space(), name) == content for name, content in began.items()):
                 if ops.recorded:
                     self._apply(*ops.recorded)
@@ -248,8 +253,11 @@ class Outsider:
     def write(self, slot: str, kind: str, value: Any, ttl: float) -> None:
         """Whatever the key held, it now holds this. A slot that had expired is one that the index forgets."""
         space = self._model.spaces[self._name]
-        if slot not in space.slots and space.index.get(slot, 0) is None:
-            del space.index[slot]
+        if space.index.get(slot, 0) is None:
+            if slot in space.slots:
+                space.ends[slot] = inf
+            else:
+                del space.index[slot]
         space.slots[slot] = Slot(kind, value, ttl)
 
     def outlive(self, seconds: float) -> None:
@@ -271,10 +279,10 @@ class Model:
             return self._default_ttl
         return ttl.total_seconds() if isinstance(ttl, timedelta) else ttl
 
-    def handle(self, who: int, name: str) -> ModelNamespace | Outsider:
+    def handle(self, who: int, name: str, *, existing: bool = False) -> ModelNamespace | Outsider:
         if who == OUTSIDER:
             return Outsider(self, name)
-        return ModelNamespace(self, 0 if self._one_client else who, name)
+        return ModelNamespace(self, 0 if self._one_client else who, name, existing=existing)
 
     def advance(self, seconds: float) -> None:
         for space in self.spaces.values():

@@ -141,9 +141,10 @@ def test_bad_ttls_are_refused(ns: Namespace, store: Any, client: Any, recorder: 
             lambda: ns.hset("a", "f", "1", ttl=ttl),
             lambda: ns.touch(ttl=ttl),
             lambda: ns.purge(fence=ttl),
+            lambda: ns.create(lifetime=ttl),
         ]
         for call in calls:
-            with pytest.raises(error, match=r"(ttl|fence) must be"):
+            with pytest.raises(error, match=r"(ttl|fence|lifetime) must be"):
                 call()
         with pytest.raises(error, match="default_ttl must be"):
             SessionStore(client, prefix="p", default_ttl=ttl)

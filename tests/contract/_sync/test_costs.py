@@ -49,6 +49,7 @@ COSTS = {
     "hdel": (lambda ns: ns.hdel("h", "f"), SCRIPT),
     "hincrby": (lambda ns: ns.hincrby("h", "f"), SCRIPT),
     "incr": (lambda ns: ns.incr("n"), SCRIPT),
+    "create": (lambda ns: ns.create(lifetime=9), SCRIPT),
     "kind": (lambda ns: ns.kind("s"), [("TYPE",)]),
     "touch": (lambda ns: ns.touch(), TWO_TRIPS),
     "touch of some": (lambda ns: ns.touch("s", "h"), SCRIPT),
@@ -72,6 +73,7 @@ def test_each_method_sends_what_is_documented(
     ns.touch(ttl=500)
     ns.with_cas(["h", "large"], record_nothing)
     ns.with_cas("large", read_large)
+    store.namespace("other").create(lifetime=9)
     store.namespace("other").purge()  # by now the server knows each script
     call, writes = COSTS[method]
     recorder.clear()

@@ -57,6 +57,16 @@ async def test_it_is_a_slot_of_its_namespace(store: AsyncSessionStore[str], clie
     assert await trail.pages() == []
 
 
+async def test_it_ends_with_its_namespace(store: AsyncSessionStore[str]) -> None:
+    """Whatever TTL it asks for; a handle that wants a namespace which was created has the layer's writes refused, too."""
+    ns = store.namespace("u", existing=True)
+    with pytest.raises(NamespacePurgedError):
+        await AsyncTrail(ns, "seen").push("a")
+    assert await ns.create(lifetime=9)
+    assert await AsyncTrail(ns, "seen").push("a") == 1
+    assert (await ns.ttl("seen") or 60) <= 9
+
+
 async def test_a_slot_of_another_type_is_refused(store: AsyncSessionStore[str]) -> None:
     ns = store.namespace("u")
     await ns.hset("seen", "f", "1")

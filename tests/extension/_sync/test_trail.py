@@ -58,6 +58,16 @@ def test_it_is_a_slot_of_its_namespace(store: SessionStore[str], client: Any) ->
     assert trail.pages() == []
 
 
+def test_it_ends_with_its_namespace(store: SessionStore[str]) -> None:
+    """Whatever TTL it asks for; a handle that wants a namespace which was created has the layer's writes refused, too."""
+    ns = store.namespace("u", existing=True)
+    with pytest.raises(NamespacePurgedError):
+        Trail(ns, "seen").push("a")
+    assert ns.create(lifetime=9)
+    assert Trail(ns, "seen").push("a") == 1
+    assert (ns.ttl("seen") or 60) <= 9
+
+
 def test_a_slot_of_another_type_is_refused(store: SessionStore[str]) -> None:
     ns = store.namespace("u")
     ns.hset("seen", "f", "1")

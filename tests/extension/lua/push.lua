@@ -13,5 +13,6 @@ local kind = call('TYPE', KEYS[2]).ok
 if kind ~= 'none' and kind ~= 'list' then return refuse(WRONG_TYPE) end
 call('LPUSH', KEYS[2], ARGV[5])
 call('LTRIM', KEYS[2], 0, ARGV[4] - 1)
-call('PEXPIRE', KEYS[2], ARGV[3])
-return leave(call('LLEN', KEYS[2]), {[2] = ends_after(ARGV[3], NOW)}, tonumber(ARGV[3]))
+local ttl = ttl_of(KEYS[2], tonumber(ARGV[3]))
+call('PEXPIRE', KEYS[2], ttl)
+return leave(call('LLEN', KEYS[2]), {[2] = ends_after(ttl, NOW)}, ttl)
