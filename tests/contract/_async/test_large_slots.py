@@ -48,6 +48,28 @@ async def test_a_large_slot_that_changes_makes_an_attempt_lose(ns: AsyncNamespac
     assert len(calls) == 3
 
 
+async def test_another_content_of_the_same_letters_makes_an_attempt_lose(ns: AsyncNamespace) -> None:
+    """Also where only the mark of the content decides: that of a large slot, at the attempt after one that was lost."""
+    await ns.hset("h", mapping={"large": LARGE, "a": "bc"})
+    attempts = 0
+
+    async def shift(ops: Any) -> None:
+        ops.hdel("h", "a")
+        ops.hset("h", "ab", "c")
+
+    async def fn(snap: Any, ops: Any) -> None:
+        nonlocal attempts
+        attempts += 1
+        if attempts == 1:
+            await ns.hset("h", "other", "1")
+        elif attempts == 2:
+            await ns.batch(shift)
+        ops.set("n", "1")
+
+    await ns.with_cas("h", fn)
+    assert attempts == 3
+
+
 async def test_reads_of_a_large_slot_cost_one_command_each(ns: AsyncNamespace, recorder: Any) -> None:
     await ns.set("s", LARGE)
 

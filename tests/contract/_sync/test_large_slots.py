@@ -49,6 +49,28 @@ def test_a_large_slot_that_changes_makes_an_attempt_lose(ns: Namespace, interfer
     assert len(calls) == 3
 
 
+def test_another_content_of_the_same_letters_makes_an_attempt_lose(ns: Namespace) -> None:
+    """Also where only the mark of the content decides: that of a large slot, at the attempt after one that was lost."""
+    ns.hset("h", mapping={"large": LARGE, "a": "bc"})
+    attempts = 0
+
+    def shift(ops: Any) -> None:
+        ops.hdel("h", "a")
+        ops.hset("h", "ab", "c")
+
+    def fn(snap: Any, ops: Any) -> None:
+        nonlocal attempts
+        attempts += 1
+        if attempts == 1:
+            ns.hset("h", "other", "1")
+        elif attempts == 2:
+            ns.batch(shift)
+        ops.set("n", "1")
+
+    ns.with_cas("h", fn)
+    assert attempts == 3
+
+
 def test_reads_of_a_large_slot_cost_one_command_each(ns: Namespace, recorder: Any) -> None:
     ns.set("s", LARGE)
 

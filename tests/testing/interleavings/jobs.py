@@ -225,8 +225,7 @@ def raise_whole_many(ns: Any) -> None:
     ns.with_cas("many", change)
 
 
-# What was changed and changed back, in one commit, so that nobody sees what was between; and a hash whose fields and
-# values are others, and the same letters in the same order.
+# What was changed and changed back, in one commit, so that nobody sees what was between.
 
 
 def fill_hash(ns: Any) -> None:
@@ -241,14 +240,6 @@ def rewrite_hash(ns: Any) -> None:
     ns.with_cas("other", change)
 
 
-def shift_hash(ns: Any) -> None:
-    def change(snap: Any, ops: Any) -> None:
-        ops.delete("hash")
-        ops.hset("hash", mapping={"ab": "c", "d": "e"})
-
-    ns.with_cas("other", change)
-
-
 def count_hash_at_once(ns: Any) -> int:
     def change(snap: Any, ops: Any) -> int:
         letters = sum(map(len, snap.hkeys("hash")))
@@ -256,15 +247,6 @@ def count_hash_at_once(ns: Any) -> int:
         return letters
 
     return ns.with_cas("hash", change, max_retries=0)
-
-
-def count_hash(ns: Any) -> int:
-    def change(snap: Any, ops: Any) -> int:
-        letters = sum(map(len, snap.hkeys("hash")))
-        ops.hset("hash", "letters", str(letters))
-        return letters
-
-    return ns.with_cas("hash", change)
 
 
 # A closure that only reads, and one that writes both of what it reads.

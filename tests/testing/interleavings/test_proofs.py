@@ -87,10 +87,6 @@ TOGETHER: dict[str, dict[str, Any]] = {
         "tasks": {"one": jobs.raise_whole_many, "two": jobs.raise_whole_many},
         "setup": jobs.fill_many,
     },
-    "a hash of other fields and values, with the same letters": {
-        "tasks": {"count": jobs.count_hash, "shift": jobs.shift_hash},
-        "setup": jobs.fill_hash,
-    },
     "commits, sums and ids, sync and async": {
         "tasks": {"commit": jobs.cas_quantity, "sum": jobs.async_hincrby_quantity, "id": jobs.counter_line},
         "setup": jobs.fill_basket,
