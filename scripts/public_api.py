@@ -16,6 +16,7 @@ from pathlib import Path
 
 import session_store
 import session_store.testing
+import session_store.web
 
 _LONGEST = 120  # characters of a default; a strategy may have many
 FILE = Path(__file__).parent.parent / "tests" / "public_api.txt"
@@ -49,8 +50,9 @@ def members(public: type) -> Iterator[str]:
 
 def lines() -> Iterator[str]:
     """The whole public API."""
-    named = {*session_store.__all__, *session_store.testing.__all__}
-    for module in (session_store, session_store.testing):
+    modules = (session_store, session_store.testing, session_store.web)
+    named = {name for module in modules for name in module.__all__}
+    for module in modules:
         yield f"# {module.__name__}"
         for name in sorted(module.__all__):
             public = getattr(module, name)

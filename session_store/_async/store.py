@@ -121,6 +121,11 @@ class AsyncSessionStore(Generic[V]):
         settings = self._settings
         return f"{type(self).__name__}(prefix={settings.keyspace.prefix!r}, default_ttl={settings.default_ttl_ms / 1000:g})"
 
+    @property
+    def default_ttl(self) -> float:
+        """Seconds that a slot lives after a write that names no TTL."""
+        return self._settings.default_ttl_ms / 1000
+
     def namespace(self, name: str, *, default_ttl: Duration | None = None, existing: bool = False) -> AsyncNamespace[V]:
         """The handle of one session. No I/O. Raises `InvalidNameError`.
 

@@ -129,6 +129,11 @@ class Audit:
             key = self._keyspace.written(self.shown(namespace)) + self.shown(slot)
             self._write("warning", event, {"key": key, **count})
 
+    def layer_event(self, level: str, event: str, fields: Callable[[], dict[str, Any]]) -> None:
+        """An event of a layer. `fields`: makes its fields; called only where there is a logger."""
+        if self._logger is not None:
+            self._write(level, event, fields())
+
     def _write(self, level: str, event: str, fields: dict[str, Any]) -> None:
         try:
             self._log(self._logger, level, event, {**fields, "ts": time.time()})

@@ -21,7 +21,7 @@ known: dict[
 
 
 class Script:
-    """A body, `<folder>/<name>.lua`, behind parts of the primitive's folder, in this order.
+    """A body, `<folder>/<name>.lua`, behind parts, in this order: of its own folder, or of the primitive's.
 
     The body's header has a line `-- Effects   <word>`, by which tools tell what calls of it may meet:
 
@@ -37,7 +37,7 @@ class Script:
         effects = _EFFECTS.search(body)
         self.name = name
         self.effects = "writes" if effects is None else effects[1].decode()
-        self.source = b"\n".join([*((LIBRARY / f"{part}.lua").read_bytes() for part in parts), body])
+        self.source = b"\n".join([*(_part(f"{part}.lua", folder) for part in parts), body])
         # The protocol names scripts by SHA-1; nothing rests on its strength.
         self.digest = hashlib.sha1(self.source, usedforsecurity=False).hexdigest().encode()
         known[self.digest] = known[self.source] = self
@@ -49,6 +49,11 @@ class Script:
     def by_source(self, keys: tuple[bytes, ...], args: tuple[object, ...]) -> tuple[object, ...]:
         """The command that runs it, and leaves it with the server."""
         return ("EVAL", self.source, len(keys), *keys, *args)
+
+
+def _part(file: str, folder: Traversable) -> bytes:
+    own = folder / file
+    return (own if own.is_file() else LIBRARY / file).read_bytes()
 
 
 SINGLE = Script("single", "prelude", "once", "verbs")

@@ -4,17 +4,33 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
+from dataclasses import replace
 from typing import Any, Generic
 
 from session_store._sync.namespace import Namespace
 from session_store._sync.once import once
+from session_store._sync.store import SessionStore
 from session_store._core.arguments import Duration
+from session_store._core.audit import Audit
 from session_store._core.names import slot_key
 from session_store._core.scripts import Script
 from session_store._core.values import decoded
-from session_store.codecs import V
+from session_store.codecs import BytesCodec, V
 
-__all__ = ["Extension", "Script"]
+__all__ = ["Extension", "Script", "audit_of", "of_bytes"]
+
+
+def of_bytes(store: SessionStore[Any]) -> SessionStore[bytes]:
+    """The same store for values as they are stored: for a slot in which a layer keeps values beside fields of its own."""
+    twin: SessionStore[bytes] = copy(store)
+    twin._settings = replace(store._settings, codec=BytesCodec())  # noqa: SLF001  # this module is the door that layers have
+    return twin
+
+
+def audit_of(store: SessionStore[Any]) -> Audit:
+    """What writes the events of a store."""
+    return store._settings.audit  # noqa: SLF001  # as above
 
 
 class Extension(Generic[V]):
@@ -53,6 +69,11 @@ class Extension(Generic[V]):
     def read(self, script: Script, slots: Sequence[str], *args: object) -> Any:
         """The reply to a script that only reads. Its KEYS[1] is the index, its ARGV the `args`. 1 round trip."""
         return self._commands.run(script, (self._operations.index, *self._keys(slots)), args)
+
+    def listed(self) -> list[str]:
+        """The slots that the index names, whether they live or not. HKEYS, 1 round trip."""
+        fields = self._commands.read("HKEYS", self._operations.index)
+        return [field.decode() for field in fields if not field.startswith(b"~")]
 
     def _keys(self, slots: Sequence[str]) -> list[bytes]:
         return [slot_key(self._operations.base, slot) for slot in slots]

@@ -1,0 +1,173 @@
+"""The session of one request."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from session_store._core.extension import check_wait, kind_of
+from session_store.web._async.stored import AsyncStoredSession
+from session_store.web._core.cookies import delete_cookie, set_cookie
+from session_store.web._core.outcome import NOT_SAVED, Facts, Step, decide
+from session_store.web._core.policy import lifetime_ms
+from session_store.web._core.records import Changes, Record
+from session_store.web._core.tokens import new_token
+from session_store.web.errors import SessionSentError
+
+
+class AsyncWebSession(AsyncStoredSession):
+    """The session of one request: a dict of the application's, which is saved when the response begins.
+
+    Values are what the store's codec takes. At the end of a request each key that was asked for or set is compared with what
+    was loaded, nested values too, and only what differs is sent: requests that change different keys do not get into each
+    other's way. For what two requests change together, a counter or a basket, there is `transaction`, and `namespace`.
+
+    - `id`: names the session, and is no secret; None until it is stored.
+    - `owner`: who is logged in, None where nobody is. `created`, `authenticated`, `deadline`: seconds since the epoch by the
+      server's clock; when it began, when its owner logged in last, when it ends at the latest.
+    - `new`: whether it was not there when the request began. `accessed`, `modified`: what the request has done.
+    """
+
+    # Logins.
+
+    async def login(
+        self, owner: str, *, label: Any = None, keep: bool | Collection[str] = True, grace: float | None = None
+    ) -> None:
+        """Somebody has proved who they are: from now on the session is theirs, by a new token, and the old one is dead.
+
+        `owner`: who, any str. `label`: what `Sessions.of` shows of it, a device perhaps; a value that the codec takes.
+        `keep`: whether the session's keys stay, or which. `grace`: seconds for which requests that began before may still
+        save; None: the policy's. The lifetime begins anew. A session of another owner ends, and nothing of it stays.
+
+        Raises `SessionSupersededError` where another login was faster (of many at once with one token, one wins),
+        `SessionEndedError` where the session has ended meanwhile, `TooManySessionsError` where the policy refuses one more,
+        `SessionSentError` where the response has begun. 3 round trips: directory, list of slots, one script call.
+        """
+        if not isinstance(owner, str):
+            raise TypeError(f"owner must be a str, got {kind_of(owner)}")
+        if self._sent:
+            raise SessionSentError
+        site = self._site
+        await site.make_room(owner)
+        if self._state == "live" and self.owner not in (None, owner):
+            await self.logout()
+        if keep is not True:
+            kept = set(keep or ())
+            for key in [key for key in dict.keys(self) if key not in kept]:
+                dict.pop(self, key)
+        if self._state == "live":
+            token = self._live()
+            await site.owners.add(owner, token.id, ttl=lifetime_ms(site.policy) / 1000)
+            stored = {**self._encoded(token.id, self._changes()), **self._owned(token.id, owner, label)}
+            await self._rotate(stored, site.policy.grace if grace is None else grace, "save", is_login=True)
+        else:
+            self._state = "new"  # a token that is none, or one that was replaced: whoever logs in gets another
+            await self._create(self._changes(), owner, label)
+        await site.end_oldest(owner)
+
+    async def rotate(self, grace: float = 10.0) -> None:
+        """Give the session a new token; what a browser does with the old one is still done for `grace` seconds.
+
+        Raises `SessionSupersededError`, `SessionEndedError`, `SessionSentError`. 2 round trips.
+        """
+        if self._sent:
+            raise SessionSentError
+        if self._state != "new":
+            await self._rotate(self._encoded(self._live().id, self._changes()), grace, "load", is_login=False)
+
+    async def _rotate(self, changes: Changes, grace: float, mode: str, *, is_login: bool) -> None:
+        site, token = self._site, self._live()
+        new, has_owner = new_token(token.id), is_login or self.owner is not None
+        grace_ms = int(check_wait(grace, "grace") * 1000)
+        answer, stored = await self._merging(
+            changes,
+            lambda changes: site.records.rotate(
+                token, new, changes, grace_ms=grace_ms, mode=mode, is_login=is_login, has_owner=has_owner
+            ),
+        )
+        self._done(answer)
+        self._token, now = new, answer.now_ms
+        self._record.fields["~secret"] = new.digest
+        lifetime = lifetime_ms(site.policy)
+        self._note(stored, now, renewed=now, **({"auth": now, "deadline": now + lifetime} if is_login else {}))
+        self._is_due = False
+        left = (self._record.ms("deadline") or now) - now
+        self._cookie = set_cookie(site.cookie, new, left / 1000)
+        site.event("rotated", new.id)
+
+    async def logout(self) -> None:
+        """End the session, with all that is in it, for good: writes of requests that are slower are dropped.
+
+        What is written afterwards in this request begins another session. 2 round trips, and 1 for the owner's list.
+        """
+        owner, token = self.owner, self._token
+        if self._state == "live" and token is not None:
+            await self._site.end_session(token.id, owner)
+            self._cookie = delete_cookie(self._site.cookie)
+            self.was_logged_out = True
+        self._forget()
+
+    def _forget(self) -> None:
+        dict.clear(self)
+        self._token, self._state, self._record, self._is_due = None, "new", Record({}), False
+        self._fill({}, lambda key, data: None)
+
+    @property
+    def login_age(self) -> float | None:
+        """Seconds since the owner logged in; None where nobody is."""
+        since = self._record.ms("auth")
+        return None if since is None or self.owner is None else (self._site.now_ms() - since) / 1000
+
+    # The end of a request.
+
+    def _facts(self, status: int) -> Facts:
+        key, owner = self._site.policy.owner_key, self.owner
+        wanted = dict.get(self, key) if key is not None else owner
+        return Facts(
+            status=status,
+            exists=self._state == "live",
+            is_empty=not dict.__len__(self),
+            was_cleared=self.was_cleared,
+            is_changed=self.modified,
+            owner=owner,
+            wanted_owner=None if wanted is None else str(wanted),
+        )
+
+    async def finish(self, status: int) -> list[tuple[str, str]]:
+        """Save what has changed, before the response begins; the headers that it needs: Vary, Set-Cookie, Cache-Control.
+
+        For adapters of frameworks. `status`: the response's. From 500 on nothing is saved. Raises what `save` raises.
+        """
+        if self._state != "ended":
+            facts = self._facts(status)
+            step = decide(facts)
+            if step is Step.LOGIN:
+                await self.login(str(facts.wanted_owner))
+            elif step is Step.LOGOUT:
+                await self.logout()
+            elif step in (Step.SAVE, Step.CREATE):
+                await self.save()
+            if self._is_due and self._state == "live" and status < NOT_SAVED:
+                await self._renew()
+        self._sent = True
+        self._has_failed = status >= NOT_SAVED
+        return self._headers()
+
+    async def _renew(self) -> None:
+        self._is_due = False
+        answer = await self._site.records.renew(self._live(), has_owner=self.owner is not None)
+        if answer.outcome == "done":
+            self._note({}, answer.now_ms, renewed=answer.now_ms)
+
+    def _headers(self) -> list[tuple[str, str]]:
+        headers = [("Vary", "Cookie")] if self.accessed else []
+        if self._cookie is not None:
+            headers.append(("Set-Cookie", self._cookie))
+        if self._cookie is not None or (self.accessed and self.owner is not None):
+            headers.append(("Cache-Control", "no-store"))
+        return headers
+
+    async def finish_late(self) -> None:
+        """Save what has changed since the response began: by a stream, a background task, a websocket."""
+        if self._state == "live" and not self._has_failed:
+            await self.save()

@@ -1,0 +1,294 @@
+"""What is stored of a request's session, and how."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable
+from typing import Any, Literal, TypeVar
+
+from session_store._async.namespace import AsyncNamespace
+from session_store._core.extension import kind_of
+from session_store.errors import NamespacePurgedError
+from session_store.web._async.site import AsyncSite
+from session_store.web._core.cookies import set_cookie
+from session_store.web._core.policy import has_a_say, lifetime_ms, merge_of
+from session_store.web._core.records import LABEL, OWNER, SLOT, Answer, Changes, Record, encoded
+from session_store.web._core.state import Change, SessionData, differences
+from session_store.web._core.tokens import WebToken, new_token
+from session_store.web.errors import (
+    SessionConflictError,
+    SessionEndedError,
+    SessionSentError,
+    SessionSupersededError,
+    SessionTooLargeError,
+)
+
+R = TypeVar("R")
+State = Literal["new", "live", "superseded", "ended"]
+_MOST_MERGES = 16  # of one save, before giving up on others who change the same keys faster
+
+
+class AsyncStoredSession(SessionData):
+    """A session that is loaded, changed and saved; see `AsyncWebSession`."""
+
+    def __init__(
+        self, site: AsyncSite, token: WebToken | None = None, record: Record | None = None, state: State = "new"
+    ) -> None:
+        super().__init__()
+        self._site = site
+        self._token = token
+        self._record = record or Record({})
+        self._state: State = state
+        self._sent = False  # the beginning of the response
+        self._has_failed = False  # by the status of the response
+        self._cookie: str | None = None  # what the browser is to be told
+        self._is_due = False
+        self.was_logged_out = False  # by this request
+        self.new = state == "new"
+        if state == "live":
+            self._load(self._record)
+            self._is_due = site.is_due(self._record)
+
+    def _load(self, record: Record) -> None:
+        self._fill(record.keys(), self._decoding(self._live().id))
+        self._record = record
+
+    def _decoding(self, session_id: str) -> Callable[[str, bytes], Any]:
+        codec = self._site.records.codec(session_id)
+        return lambda key, data: codec.decode(SLOT, data, f".{key}")
+
+    @property
+    def id(self) -> str | None:
+        return None if self._token is None else self._token.id
+
+    @property
+    def owner(self) -> str | None:
+        data = self._record.fields.get(OWNER)
+        if data is None or self._token is None:
+            return None
+        return str(self._site.records.codec(self._token.id).decode(SLOT, data, OWNER))
+
+    @property
+    def created(self) -> float | None:
+        return self._seconds("created")
+
+    @property
+    def authenticated(self) -> float | None:
+        return self._seconds("auth")
+
+    @property
+    def deadline(self) -> float | None:
+        return self._seconds("deadline")
+
+    def _seconds(self, name: str) -> float | None:
+        ms = self._record.ms(name)
+        return None if ms is None else ms / 1000
+
+    def _check_open(self) -> None:
+        if self._sent and self._state == "new":
+            raise SessionSentError
+
+    # What is stored.
+
+    def _encoded(self, session_id: str, changes: dict[str, Change]) -> Changes:
+        """Changes as they are stored. What was read has to be what it was, where somebody wants to know."""
+        codec, fields, size = self._site.records.codec(session_id), {}, self._record.size()
+        for key, change in changes.items():
+            name, data = f".{key}", None
+            if not change.is_gone:
+                data = encoded(codec, key, change.value)
+            is_checked = change.was_read and has_a_say(self._site.policy, key)
+            fields[name] = (change.before if is_checked else ..., data)
+            size += 0 if data is None else len(name.encode()) + len(data)
+            size -= 0 if change.before is None else len(name.encode()) + len(change.before)
+        if size > self._site.policy.max_bytes:
+            raise SessionTooLargeError(size, self._site.policy.max_bytes)
+        return fields
+
+    def _owned(self, session_id: str, owner: str, label: Any) -> Changes:
+        codec = self._site.records.codec(session_id)
+        return {
+            OWNER: (..., codec.encode(SLOT, owner, OWNER)),
+            LABEL: (..., None if label is None else encoded(codec, "label", label, LABEL)),
+        }
+
+    def _note(self, changes: Changes, now: int, **times: int) -> None:
+        """Takes note of what is stored by now."""
+        for name, (_, data) in changes.items():
+            if data is None:
+                self._record.fields.pop(name, None)
+            else:
+                self._record.fields[name] = data
+        self._record.fields.update((f"~{name}", b"%d" % ms) for name, ms in times.items())
+        self._took({name[1:]: data for name, (_, data) in changes.items() if name.startswith(".")})
+        self._site.learn(now)
+
+    async def _create(self, changes: dict[str, Change], owner: str | None = None, label: Any = None) -> None:
+        """Under an id that nobody has had."""
+        site, now = self._site, 0
+        lifetime = lifetime_ms(site.policy)
+        while not now:  # a second time only where another one drew the same 128 bits
+            token = new_token()
+            stored = self._encoded(token.id, changes)
+            if owner is not None:
+                stored = {**stored, **self._owned(token.id, owner, label)}
+                await site.owners.add(owner, token.id, ttl=lifetime / 1000)
+            now = await site.records.create(token, stored, has_owner=owner is not None)
+        self._token, self._state, self._record = token, "live", Record({"~secret": token.digest})
+        self._decode = self._decoding(token.id)
+        times = {"created": now, "renewed": now, "deadline": now + lifetime}
+        self._note(stored, now, **times, **({} if owner is None else {"auth": now}))
+        self._cookie = set_cookie(site.cookie, token, lifetime / 1000)
+        site.event("created", token.id)
+
+    async def _merging(self, changes: Changes, send: Callable[[Changes], Awaitable[Answer]]) -> tuple[Answer, Changes]:
+        """Sends changes, until nobody else has changed the same keys meanwhile."""
+        for _ in range(_MOST_MERGES):
+            answer = await send(changes)
+            if answer.outcome != "changed":
+                return answer, changes
+            changes = self._merged(changes, answer.held)
+        raise SessionConflictError(tuple(name[1:] for name in answer.held))
+
+    def _merged(self, changes: Changes, held: dict[str, bytes | None]) -> Changes:
+        """The same changes, merged with what others have stored."""
+        policy, token, merged = self._site.policy, self._live(), dict(changes)
+        self._site.event("conflict", token.id, keys=len(held))
+        merges = {name: merge_of(policy, name[1:]) for name in held}
+        refused = tuple(name[1:] for name, merge in merges.items() if merge is None)
+        if refused:
+            raise SessionConflictError(refused)
+        codec = self._site.records.codec(token.id)
+        for name, merge in merges.items():
+            three = (changes[name][0], held[name], changes[name][1])
+            value = merge(*(None if data is None else codec.decode(SLOT, data, name) for data in three))  # type: ignore[misc]
+            merged[name] = (held[name], None if value is None else encoded(codec, name[1:], value))
+            if value is None:
+                dict.pop(self, name[1:], None)
+            else:
+                dict.__setitem__(self, name[1:], value)
+        return merged
+
+    def _live(self) -> WebToken:
+        """The token, of a session that can be written to."""
+        if self._state == "superseded":
+            raise SessionSupersededError
+        if self._state == "ended" or self._token is None:
+            raise SessionEndedError
+        return self._token
+
+    def _done(self, answer: Answer, *, drops: bool = False) -> bool:
+        """Whether something was done; raises where somebody is to know that it was not."""
+        if answer.outcome == "done":
+            return True
+        self._site.event("write-dropped", self._live().id)
+        self._state = "superseded" if answer.outcome == "superseded" else "ended"
+        if not drops or self._state == "superseded":
+            self._live()
+        return False
+
+    async def _save(self, changes: dict[str, Change]) -> None:
+        token = self._live()
+        answer, stored = await self._merging(
+            self._encoded(token.id, changes), lambda changes: self._site.records.save(token, changes)
+        )
+        if self._done(answer, drops=self._site.policy.on_ended == "drop"):
+            self._note(stored, answer.now_ms)
+
+    async def save(self) -> None:
+        """Save now what has changed, instead of when the response begins. Nothing is sent where nothing has.
+
+        Raises `SessionSupersededError`, `SessionConflictError`, `SessionTooLargeError`, `SessionSentError`, and
+        `SessionEndedError` where the policy says so; `TypeError` for a value that the codec does not take. One script call,
+        1 round trip.
+        """
+        changes = self._changes()
+        if not changes or self._state == "ended":
+            return
+        if self._state == "new":
+            self._check_open()
+            await self._create(changes)
+        else:
+            await self._save(changes)
+
+    async def refresh(self) -> None:
+        """Load it again; what this request has changed and not saved is forgotten. HGETALL, 1 round trip.
+
+        Raises `SessionEndedError` and `SessionSupersededError`.
+        """
+        if self._state == "new":
+            return
+        token = self._live()
+        record = await self._site.records.load(token.id)
+        standing = record.standing(token)
+        if standing != "current":
+            self._done(Answer("ended" if standing == "ended" else "superseded"))
+        self._load(record)
+
+    async def alive(self) -> bool:
+        """Whether it lives, and this request's token is its own; for a websocket, now and then. HGETALL, 1 round trip."""
+        if self._state != "live" or self._token is None:
+            return False
+        return (await self._site.records.load(self._token.id)).standing(self._token) == "current"
+
+    async def namespace(self) -> AsyncNamespace[Any]:
+        """Slots of the application's own that live as long as the session: a basket, a form. No I/O where it is stored.
+
+        A session that is new is stored first. What has ended stays so: writes are refused then with `NamespacePurgedError`.
+        A slot that is given a TTL of its own ends by itself.
+        """
+        if self._state == "new":
+            self._check_open()
+            await self._create(self._changes())
+        return self._site.records.namespace(self._live().id, has_owner=self.owner is not None)
+
+    async def transaction(self, fn: Callable[[dict[str, Any]], R], max_retries: int | None = None) -> R:
+        """Change the session by what is in it now, whatever other requests do: commit what a function makes of it.
+
+        `fn(data)`: changes a dict of all keys in place, and may run again. It is a plain function in both flavours, since it
+        must not wait for anything. What it returned at the attempt that committed is returned; what it raises passes through,
+        and nothing is written. What this request had changed before goes along. `max_retries`: as in `with_cas`.
+
+        Raises what `with_cas` and `save` raise. 2 round trips, and 1 more for each attempt that was lost.
+        """
+        if not callable(fn) or inspect.iscoroutinefunction(fn):
+            raise TypeError(f"fn must be a plain function of the data, got {kind_of(fn)}")
+        if self._state == "new":
+            self._check_open()
+            data = dict(dict.items(self))
+            result = fn(data)
+            self._replace(data)
+            await self._create(self._changes())
+            return result
+        token, pending = self._live(), self._changes()
+        decode = self._decoding(token.id)
+
+        async def attempt(snap: Any, ops: Any) -> tuple[R, Record]:
+            record = Record(await snap.hgetall(SLOT))
+            standing = record.standing(token)
+            if standing != "current":
+                self._done(Answer("ended" if standing == "ended" else "superseded"))
+            data = {key: decode(key, held) for key, held in record.keys().items()}
+            for key, change in pending.items():
+                if change.is_gone:
+                    data.pop(key, None)
+                else:
+                    data[key] = change.value
+            result = fn(data)
+            stored = self._encoded(token.id, differences(record.keys(), data, decode))
+            gone = [name for name, (_, after) in stored.items() if after is None]
+            kept = {name: after for name, (_, after) in stored.items() if after is not None}
+            if kept:
+                ops.hset(SLOT, mapping=kept, keepttl=True)
+            if gone:
+                ops.hdel(SLOT, *gone, keepttl=True)
+            fields = {name: held for name, held in record.fields.items() if name not in gone}
+            return result, Record({**fields, **kept})
+
+        try:
+            result, record = await self._site.records.raw(token.id).with_cas(SLOT, attempt, max_retries=max_retries)
+        except NamespacePurgedError:
+            self._done(Answer("ended"))
+            raise
+        self._load(record)
+        return result

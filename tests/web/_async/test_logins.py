@@ -1,0 +1,237 @@
+"""Logins, logouts, and an owner's sessions. Numbers in brackets are those of the acceptance cases."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from web._async.conftest import DAY, Browser
+
+from session_store.web import SessionEndedError, SessionSentError, SessionSupersededError, TooManySessionsError
+
+
+async def test_a_login_gives_another_token(browser: Browser) -> None:
+    """[18] The session stays, and what is in it; the old token is dead, and its answer sets no cookie."""
+    await browser.put(basket=1)
+    old, before = browser.twin(), await browser.open()
+    session = await browser.login("ann", label={"device": "Firefox"})
+    assert session.id == before.id and browser.cookie != old.cookie
+    assert (await browser.content(), (await browser.open()).owner) == ({"basket": 1}, "ann")
+    stale = await old.open()
+    assert stale.get("basket") is None and stale.owner is None
+    await old.close(stale)
+    assert old.header("Set-Cookie") == []
+
+
+async def test_a_login_of_somebody_new(browser: Browser) -> None:
+    session = await browser.open()
+    await session.login("ann")
+    session["theme"] = "dark"
+    await browser.close(session)
+    found = await browser.open()
+    assert (found.owner, dict(found.items())) == ("ann", {"theme": "dark"})
+    assert found.authenticated == found.created and found.authenticated is not None
+
+
+async def test_one_of_two_logins_with_one_token_wins(browser: Browser) -> None:
+    """[20]"""
+    await browser.put(a=1)
+    one, two = await browser.open(), await browser.open()
+    await one.login("ann")
+    with pytest.raises(SessionSupersededError):
+        await two.login("ann")
+    assert len(await browser.sessions.of("ann")) == 1
+
+
+async def test_a_rotated_token_goes_on_for_its_grace(browser: Browser, pass_time: Any) -> None:
+    """[21]"""
+    await browser.put(a=1)
+    old = browser.twin()
+    session = await browser.open()
+    await session.rotate(grace=10)
+    await browser.close(session)
+    assert browser.cookie != old.cookie
+    await old.put(b=2)
+    assert old.header("Set-Cookie") == []
+    assert await browser.content() == await old.content() == {"a": 1, "b": 2}
+    await pass_time(11)
+    assert await old.content() == {}
+    assert await browser.content() == {"a": 1, "b": 2}
+
+
+async def test_a_login_as_somebody_else(browser: Browser) -> None:
+    """[22] Nothing of the one before stays, and their session has ended."""
+    await browser.login("ann")
+    await browser.put(a=1)
+    await browser.login("bob")
+    found = await browser.open()
+    assert (found.owner, dict(found.items())) == ("bob", {})
+    assert (await browser.sessions.of("ann"), len(await browser.sessions.of("bob"))) == ([], 1)
+
+
+async def test_what_a_login_keeps(browser: Browser) -> None:
+    """[23]"""
+    await browser.put(basket=1, draft=2)
+    await browser.login("ann", keep=("basket",))
+    assert await browser.content() == {"basket": 1}
+    await browser.login("ann", keep=False)
+    assert await browser.content() == {}
+
+
+async def test_logins_that_the_application_does_by_itself(site: Any) -> None:
+    """[24, 25] By a key that says who is logged in; not where the answer is an error, and then nothing is saved."""
+    browser = Browser(site(owner_key="_user_id"))
+    await browser.put(basket=1)
+    before = browser.cookie
+    session = await browser.open()
+    session.update(_user_id="7", tries=1)
+    await browser.close(session, 401)
+    assert (browser.cookie, await browser.content()) == (before, {"basket": 1})
+    await browser.put(_user_id="7")
+    assert browser.cookie != before
+    found = await browser.open()
+    assert (found.owner, found.copy()) == ("7", {"basket": 1, "_user_id": "7"})
+    del found["_user_id"]
+    await browser.close(found)
+    assert browser.cookie is None and await browser.sessions.of("7") == []
+
+
+async def test_a_login_begins_the_lifetime_anew(site: Any, pass_time: Any, client: Any) -> None:
+    """[28, 29] Which ends whatever is read or written; no key is left then that lives longer."""
+    browser = Browser(site(idle=14 * DAY, lifetime=20 * DAY))
+    session = await browser.put(a=1)
+    await (await session.namespace()).set("basket", 1)
+    await pass_time(10 * DAY)
+    await browser.login("ann")
+    await pass_time(12 * DAY)
+    session = await browser.put(a=2)
+    assert (await session.namespace()).key("basket")
+    for slot in ("session", "basket"):
+        assert (await (await session.namespace()).ttl(slot) or 99 * DAY) <= 8 * DAY
+    assert session.deadline is not None
+    await pass_time(8 * DAY)
+    assert await browser.content() == {}
+
+
+async def test_idle_sessions_end(site: Any, pass_time: Any) -> None:
+    """[26, 30] Before a login sooner. One that is looked at lives on, [27] by few writes."""
+    policy = {"idle": 10 * DAY, "anonymous_idle": DAY, "lifetime": 90 * DAY, "renew_after": 3_600}
+    browser = Browser(site(**policy))
+    await browser.put(a=1)
+    await pass_time(DAY - 1)
+    assert await browser.content() == {"a": 1}
+    await pass_time(3_602)
+    assert await browser.content() == {}
+    await browser.put(a=1)
+    await browser.login("ann")
+    await pass_time(9 * DAY)
+    assert (await browser.open()).owner == "ann"
+    for _ in range(4):
+        await browser.close(await browser.open())
+        await pass_time(9 * DAY)
+    assert (await browser.open()).owner == "ann"
+
+
+async def test_a_page_view_renews_now_and_then(site: Any, pass_time: Any, recorder: Any) -> None:
+    """[27] TTLs only, and no cookie; the commands are those that are documented."""
+    browser = Browser(site(renew_after=3_600))
+    await browser.put(a=1)
+    await pass_time(3_000)
+    recorder.clear()
+    await browser.close(await browser.open())
+    assert recorder.writes in ([], [("HGETALL",)])
+    await pass_time(700)
+    recorder.clear()
+    for _ in range(3):
+        await browser.close(await browser.open())
+        assert browser.header("Set-Cookie") == []
+    commands = [each for write in recorder.writes for each in write if each != "EVAL"]
+    if commands:
+        assert commands.count("HKEYS") == 1 and commands.count("HGETALL") == 3 and len(commands) <= 5
+
+
+async def test_an_owner_sees_and_ends_sessions(browser: Browser) -> None:
+    """[32, 33, 34] Those that live, told apart by id, without a token; only their own; all but one."""
+    sessions = browser.sessions
+    browsers = [Browser(sessions) for _ in range(4)]
+    for number, each in enumerate(browsers):
+        await each.login("ann" if number < 3 else "bob", label=f"device {number}")
+    await (await browsers[0].open()).logout()
+    infos = await sessions.of("ann")
+    assert [info.label for info in infos] == ["device 2", "device 1"]
+    assert [info.id for info in infos] == [(await each.open()).id for each in (browsers[2], browsers[1])]
+    assert all((each.cookie or "")[23:] not in repr(infos) for each in browsers)
+    theirs = (await browsers[3].open()).id or ""
+    assert await sessions.end("ann", theirs) is False
+    assert await browsers[3].alive_owner() == "bob"
+    assert await sessions.end("ann", infos[1].id) is True
+    assert await sessions.end("ann", infos[1].id) is False
+    await browsers[1].login("ann")
+    assert await sessions.count("ann") == 2
+    assert await sessions.end_all("ann", but=(await browsers[2].open()).id) == 1
+    assert [await each.alive_owner() for each in browsers] == [None, None, "ann", "bob"]
+    assert await sessions.end_all("ann") == 1
+    assert await sessions.of("ann") == []
+
+
+async def test_too_many_sessions(site: Any) -> None:
+    """[35] The oldest end, or the newest is refused."""
+    sessions = site(max_per_owner=2)
+    browsers = [Browser(sessions) for _ in range(4)]
+    for each in browsers:
+        await each.login("ann")
+    assert [await each.alive_owner() for each in browsers] == [None, None, "ann", "ann"]
+    strict = Browser(site(max_per_owner=2, at_limit="refuse"))
+    with pytest.raises(TooManySessionsError) as caught:
+        await strict.login("ann")
+    assert caught.value.limit == 2 and strict.cookie is None
+
+
+async def test_ended_sessions_leave_the_list_of_their_owner(
+    browser: Browser, client: Any, prefix: str, pass_time: Any
+) -> None:
+    """[36] What has expired is not shown, and forgotten when somebody looks."""
+    for _ in range(100):
+        await Browser(browser.sessions).login("ann")
+    await pass_time(16 * DAY)
+    await browser.login("ann")
+    assert len(await browser.sessions.of("ann")) == 1
+    members = [await client.zcard(key) async for key in client.scan_iter(match=f"{prefix}:*:created", count=1000)]
+    assert members == [1]
+
+
+async def test_a_logout_everywhere_during_a_login(browser: Browser) -> None:
+    """The login fails, since its session has ended."""
+    await browser.put(a=1)
+    session = await browser.open()
+    await browser.sessions._site.owners.add("ann", session.id or "")
+    await browser.sessions.store.purge_many([session.id or ""], fence=60)
+    with pytest.raises(SessionEndedError):
+        await session.login("ann")
+    assert await browser.content() == {}
+
+
+async def test_what_needs_a_cookie_comes_before_the_response(browser: Browser) -> None:
+    """[42] What a stream changes later is saved when it has ended, if there is a session."""
+    session = await browser.open()
+    await browser.close(session)
+    for late in (lambda: session.update(a=1), lambda: session.setdefault("a", 1)):
+        with pytest.raises(SessionSentError):
+            late()
+    with pytest.raises(SessionSentError):
+        await session.login("ann")
+    session = await browser.put(a=1)
+    session["late"] = 1
+    await session.finish_late()
+    assert await browser.content() == {"a": 1, "late": 1}
+
+
+async def test_a_socket_learns_of_a_logout(browser: Browser) -> None:
+    """[44]"""
+    await browser.login("ann")
+    socket = await browser.open()
+    assert await socket.alive()
+    await (await browser.open()).logout()
+    assert not await socket.alive()
+    with pytest.raises(SessionEndedError):
+        await socket.refresh()
