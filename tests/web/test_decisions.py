@@ -199,7 +199,7 @@ def test_events_show_no_session(caplog: pytest.LogCaptureFixture) -> None:
     visit(second)
     events = [record.message for record in caplog.records if record.message.startswith("session-store: session-")]
     assert [event.removeprefix("session-store: session-") for event in events] == [
-        *("created", "rotated", "refused", "created", "ended", "limit", "refused", "created")
+        *("created", "rotated", "refused", "created", "rotated", "ended", "limit", "refused", "created")
     ]
     texts = " ".join(str(record.__dict__) for record in caplog.records if "session-store: session" in record.message)
     for secret in ("secret", *(cookie.partition("=")[2][:22] for cookie in (first, second))):

@@ -18,7 +18,8 @@ from session_store.web._sync import stored
 pytestmark = pytest.mark.long
 
 FAULTS = {"lost_reply", "cut_before"}
-COOKIE = f"__Host-session={'A' * 22}.{'0' * 43}".encode()
+NEW, LOGGED_IN, ROTATED = (f"{'A' * 22}.{letter * 43}" for letter in "NLR")
+rotated_to = [LOGGED_IN]  # what the next rotation gives
 
 
 def site(client: Any) -> Sessions:
@@ -29,23 +30,25 @@ def site(client: Any) -> Sessions:
 @pytest.fixture(autouse=True)
 def known_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tokens that are the same in each run: of a session that begins, and of one that is rotated."""
-    monkeypatch.setattr(stored, "new_token", lambda: WebToken(f"{'A' * 22}.{'0' * 43}"))
-    monkeypatch.setattr(requests, "new_token", lambda session_id: WebToken(f"{session_id}.{'1' * 43}"))
+    monkeypatch.setattr(stored, "new_token", lambda: WebToken(NEW))
+    monkeypatch.setattr(requests, "new_token", lambda session_id: WebToken(rotated_to[0]))
 
 
 def visit(sessions: Sessions) -> None:
     """Somebody is logged in, and has a basket."""
+    rotated_to[0] = LOGGED_IN
     session = sessions.load([])
     session.update(basket=1, draft=1)
     session.login("ann")
     session.finish(200)
+    rotated_to[0] = ROTATED
 
 
 def request(handler: Callable[[WebSession], object]) -> Callable[[Sessions], str]:
-    """One that a browser sends with the cookie that it has had from the beginning; what becomes of it."""
+    """One that a browser sends with the cookie that it has had since its login; what becomes of it."""
 
     def run(sessions: Sessions) -> str:
-        session = sessions.load([COOKIE])
+        session = sessions.load([f"__Host-session={LOGGED_IN}".encode()])
         if session.owner is None:
             return "is logged out"
         try:
@@ -102,6 +105,31 @@ def test_two_requests_that_meet(names: tuple[str, ...]) -> None:
 
     tasks = {name: TASKS[name] for name in names}
     assert explore(tasks, setup=visit, check=check, handle=site, faults=FAULTS, time_limit=500).complete
+
+
+def test_a_login_and_a_logout_everywhere() -> None:
+    """The login comes after it, or fails; no session is left that its owner does not see."""
+
+    def begin(sessions: Sessions) -> None:
+        session = sessions.load([])
+        session["basket"] = 1
+        session.finish(200)
+
+    def login(sessions: Sessions) -> str:
+        session = sessions.load([f"__Host-session={NEW}".encode()])
+        try:
+            session.login("ann")
+        except SessionEndedError:
+            return "is refused"
+        return "is done"
+
+    def check(sessions: Sessions, results: dict[str, Any]) -> None:
+        owner = "~owner" in sessions._site.records.load("A" * 22).fields
+        assert [info.id for info in sessions.of("ann")] == (["A" * 22] if owner else [])
+        assert not owner or results["login"] == "is done"
+
+    tasks = {"login": login, "end all": TASKS["end all"]}
+    assert explore(tasks, setup=begin, check=check, handle=site, faults=FAULTS, time_limit=500).complete
 
 
 def test_of_two_logins_one_wins() -> None:

@@ -50,8 +50,8 @@ class AsyncSite:
             level, f"session-store: session-{what}", lambda: {"session": fingerprint(session_id), **fields}
         )
 
-    async def of(self, owner: str) -> list[SessionInfo]:
-        """Those that live, the latest login first."""
+    async def _listed(self, owner: str) -> dict[str, Record]:
+        """The sessions that live and are on an owner's list; not all are the owner's."""
         found: dict[str, Record] = {}
         cursor: str | None = None
         while True:
@@ -59,18 +59,29 @@ class AsyncSite:
             found |= await self.records.load_many([entry.name for entry in page])
             cursor = page.cursor
             if cursor is None:
-                break
-        infos = [info_of(name, record, self.records.codec(name), owner) for name, record in found.items()]
+                return found
+
+    async def of(self, owner: str) -> list[SessionInfo]:
+        """Those that live, the latest login first."""
+        listed = await self._listed(owner)
+        infos = [info_of(name, record, self.records.codec(name), owner) for name, record in listed.items()]
         return sorted((info for info in infos if info is not None), key=lambda info: info.authenticated, reverse=True)
 
     async def end_all(self, owner: str, but: str | None) -> int:
-        """Ends all, but perhaps one."""
-        ended = [info.id for info in await self.of(owner) if info.id != but]
+        """Ends all, but perhaps one.
+
+        Also those that somebody is just logging in to: else a password that was changed before this call, and checked before
+        it was changed, would be good for a session that outlives it.
+        """
+        listed = await self._listed(owner)
+        theirs = [name for name, record in listed.items() if info_of(name, record, self.records.codec(name), owner)]
+        under_way = [name for name, record in listed.items() if OWNER not in record.fields]
+        ended = [name for name in (*theirs, *under_way) if name != but]
         await self.store.purge_many(ended, fence=self.policy.fence)
         for session_id in ended:
             await self.owners.remove(owner, session_id)
             self.event("ended", session_id)
-        return len(ended)
+        return sum(name != but for name in theirs)
 
     async def end_session(self, session_id: str, owner: str | None) -> None:
         """End one for good, and take it off its owner's list."""

@@ -62,10 +62,10 @@ class Records:
         found = self._raw.load_many(session_ids, SLOT)
         return {name: Record(fields) for name, fields in found.items() if isinstance(fields, dict)}
 
-    def create(self, token: WebToken, changes: Changes, *, has_owner: bool) -> int:
+    def create(self, token: WebToken, changes: Changes) -> int:
         """The time at which it began; 0 where there is such a namespace already."""
         policy = self._policy
-        args = (lifetime_ms(policy), ttl_ms(policy, has_owner=has_owner), token.digest, "1" if has_owner else "")
+        args = (lifetime_ms(policy), ttl_ms(policy, has_owner=False), token.digest)
         reply = self._extension(token.id).once(CREATE, [SLOT], *args, *change_args(changes), creates=True)
         return int(reply)
 

@@ -42,7 +42,8 @@ class WebSession(StoredSession):
 
         Raises `SessionSupersededError` where another login was faster (of many at once with one token, one wins),
         `SessionEndedError` where the session has ended meanwhile, `TooManySessionsError` where the policy refuses one more,
-        `SessionSentError` where the response has begun. 3 round trips: directory, list of slots, one script call.
+        `SessionSentError` where the response has begun. 3 round trips: directory, list of slots, one script
+        call; and 1 before where there is no session yet.
         """
         if not isinstance(owner, str):
             raise TypeError(f"owner must be a str, got {kind_of(owner)}")
@@ -56,14 +57,16 @@ class WebSession(StoredSession):
             kept = set(keep or ())
             for key in [key for key in dict.keys(self) if key not in kept]:
                 dict.pop(self, key)
-        if self._state == "live":
-            token = self._live()
-            site.owners.add(owner, token.id, ttl=lifetime_ms(site.policy) / 1000)
-            stored = {**self._encoded(token.id, self._changes()), **self._owned(token.id, owner, label)}
-            self._rotate(stored, site.policy.grace if grace is None else grace, "save", is_login=True)
-        else:
-            self._state = "new"  # a token that is none, or one that was replaced: whoever logs in gets another
-            self._create(self._changes(), owner, label)
+        if site.policy.owner_key is not None and str(dict.get(self, site.policy.owner_key)) != owner:
+            self[site.policy.owner_key] = owner
+        if self._state != "live":  # by a token that is none, or one that was replaced: whoever logs in gets another
+            self._state = "new"
+            self._create(self._changes())
+        # In this order: who logs out everywhere finds the session by the list, and then the rotation finds it ended.
+        token = self._live()
+        site.owners.add(owner, token.id, ttl=lifetime_ms(site.policy) / 1000)
+        stored = {**self._encoded(token.id, self._changes()), **self._owned(token.id, owner, label)}
+        self._rotate(stored, site.policy.grace if grace is None else grace, "save", is_login=True)
         site.end_oldest(owner)
 
     def rotate(self, grace: float = 10.0) -> None:
@@ -143,6 +146,10 @@ class WebSession(StoredSession):
             facts = self._facts(status)
             step = decide(facts)
             if step is Step.LOGIN:
+                if facts.owner is not None:  # what is not of this request is another one's
+                    mine = {key: change.value for key, change in self._changes().items() if not change.is_gone}
+                    self.logout()
+                    self.update(mine)
                 self.login(str(facts.wanted_owner))
             elif step is Step.LOGOUT:
                 self.logout()

@@ -124,21 +124,17 @@ class StoredSession(SessionData):
         self._took({name[1:]: data for name, (_, data) in changes.items() if name.startswith(".")})
         self._site.learn(now)
 
-    def _create(self, changes: dict[str, Change], owner: str | None = None, label: Any = None) -> None:
+    def _create(self, changes: dict[str, Change]) -> None:
         """Under an id that nobody has had."""
         site, now = self._site, 0
         lifetime = lifetime_ms(site.policy)
         while not now:  # a second time only where another one drew the same 128 bits
             token = new_token()
             stored = self._encoded(token.id, changes)
-            if owner is not None:
-                stored = {**stored, **self._owned(token.id, owner, label)}
-                site.owners.add(owner, token.id, ttl=lifetime / 1000)
-            now = site.records.create(token, stored, has_owner=owner is not None)
+            now = site.records.create(token, stored)
         self._token, self._state, self._record = token, "live", Record({"~secret": token.digest})
         self._decode = self._decoding(token.id)
-        times = {"created": now, "renewed": now, "deadline": now + lifetime}
-        self._note(stored, now, **times, **({} if owner is None else {"auth": now}))
+        self._note(stored, now, created=now, renewed=now, deadline=now + lifetime)
         self._cookie = set_cookie(site.cookie, token, lifetime / 1000)
         site.event("created", token.id)
 

@@ -6,8 +6,7 @@
 -- ARGV[3]   how long it lives at most, in milliseconds
 -- ARGV[4]   how long it lives if it is not renewed, in milliseconds
 -- ARGV[5]   digest of its secret
--- ARGV[6]   '1' if its owner has just logged in
--- ARGV[7..] changes, as in session.lua
+-- ARGV[6..] changes, as in session.lua
 --
 -- Reply     the time of the server's clock; '0' where there is such a namespace already
 
@@ -17,7 +16,6 @@ if lives() then return leave('0', {}) end
 ends_in(tonumber(ARGV[3]))
 local now, ttl = written(NOW_MS), ttl_of(KEY, tonumber(ARGV[4]))
 call('HSET', KEY, '~secret', ARGV[5], '~created', now, '~renewed', now, '~deadline', lifetime)
-if ARGV[6] == '1' then call('HSET', KEY, '~auth', now) end
-apply_changes(7)
+apply_changes(6)
 call('PEXPIRE', KEY, ttl)
 return leave(now, {[2] = ends_after(ttl, NOW)}, ttl)

@@ -30,7 +30,7 @@ async def test_a_login_of_somebody_new(browser: Browser) -> None:
     await browser.close(session)
     found = await browser.open()
     assert (found.owner, dict(found.items())) == ("ann", {"theme": "dark"})
-    assert found.authenticated == found.created and found.authenticated is not None
+    assert found.authenticated is not None and found.login_age is not None and found.login_age < 60
 
 
 async def test_one_of_two_logins_with_one_token_wins(browser: Browser) -> None:
@@ -91,9 +91,15 @@ async def test_logins_that_the_application_does_by_itself(site: Any) -> None:
     assert browser.cookie != before
     found = await browser.open()
     assert (found.owner, found.copy()) == ("7", {"basket": 1, "_user_id": "7"})
+    await browser.put(_user_id="8", welcome="back")
+    found = await browser.open()
+    assert (found.owner, found.copy()) == ("8", {"_user_id": "8", "welcome": "back"})
+    assert await browser.sessions.of("7") == []
     del found["_user_id"]
     await browser.close(found)
-    assert browser.cookie is None and await browser.sessions.of("7") == []
+    assert browser.cookie is None and await browser.sessions.of("8") == []
+    await browser.login("9")
+    assert (await browser.content()) == {"_user_id": "9"}
 
 
 async def test_a_login_begins_the_lifetime_anew(site: Any, pass_time: Any, client: Any) -> None:

@@ -31,7 +31,7 @@ def test_a_login_of_somebody_new(browser: Browser) -> None:
     browser.close(session)
     found = browser.open()
     assert (found.owner, dict(found.items())) == ("ann", {"theme": "dark"})
-    assert found.authenticated == found.created and found.authenticated is not None
+    assert found.authenticated is not None and found.login_age is not None and found.login_age < 60
 
 
 def test_one_of_two_logins_with_one_token_wins(browser: Browser) -> None:
@@ -92,9 +92,15 @@ def test_logins_that_the_application_does_by_itself(site: Any) -> None:
     assert browser.cookie != before
     found = browser.open()
     assert (found.owner, found.copy()) == ("7", {"basket": 1, "_user_id": "7"})
+    browser.put(_user_id="8", welcome="back")
+    found = browser.open()
+    assert (found.owner, found.copy()) == ("8", {"_user_id": "8", "welcome": "back"})
+    assert browser.sessions.of("7") == []
     del found["_user_id"]
     browser.close(found)
-    assert browser.cookie is None and browser.sessions.of("7") == []
+    assert browser.cookie is None and browser.sessions.of("8") == []
+    browser.login("9")
+    assert (browser.content()) == {"_user_id": "9"}
 
 
 def test_a_login_begins_the_lifetime_anew(site: Any, pass_time: Any, client: Any) -> None:
