@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -156,6 +157,43 @@ async def test_a_page_view_renews_now_and_then(site: Any, pass_time: Any, record
         assert commands.count("HKEYS") == 1 and commands.count("HGETALL") == 3 and len(commands) <= 5
 
 
+@pytest.mark.parametrize("hours", [-5, 5])
+async def test_a_clock_that_is_wrong_is_noticed(
+    site: Any, pass_time: Any, monkeypatch: pytest.MonkeyPatch, hours: int
+) -> None:
+    """Renewing goes by the server's clock: by the first answer of it this process knows how far its own is off."""
+    browser = Browser(site(renew_after=3_600))
+    await browser.put(a=1)
+    await pass_time(3_700)
+    right = time.time
+    monkeypatch.setattr("session_store.web._async.site.time.time", lambda: right() + hours * 3_600)
+    other = Browser(site(renew_after=3_600), browser.cookie)
+    renewals = []
+    for _ in range(3):
+        session = await other.open()
+        renewals.append(session._is_due)
+        await other.close(session)
+    assert renewals == [True, False, False]
+
+
+async def test_a_slot_that_is_made_during_a_login_lives_on(
+    site: Any, pass_time: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was not there when the slots were listed."""
+    browser = Browser(site(anonymous_idle=DAY))
+    session = await browser.put(a=1)
+    await (await session.namespace()).set("basket", 1)
+    with monkeypatch.context() as patch:
+
+        async def listed(self: Any) -> list[str]:
+            return ["session"]
+
+        patch.setattr("session_store._async.extension.AsyncExtension.listed", listed)
+        await browser.login("ann")
+    await pass_time(5 * DAY)
+    assert await (await (await browser.open()).namespace()).slots() == ["basket", "session"]
+
+
 async def test_an_owner_sees_and_ends_sessions(browser: Browser) -> None:
     """[32, 33, 34] Those that live, told apart by id, without a token; only their own; all but one."""
     sessions = browser.sessions
@@ -215,6 +253,18 @@ async def test_a_logout_everywhere_during_a_login(browser: Browser) -> None:
     with pytest.raises(SessionEndedError):
         await session.login("ann")
     assert await browser.content() == {}
+
+
+async def test_a_logout_everywhere_ends_what_is_being_logged_in_to(browser: Browser) -> None:
+    """Its password was checked before, and might be another by now."""
+    await browser.put(a=1)
+    session = await browser.open()
+    await browser.sessions._site.owners.add("ann", session.id or "")
+    other = Browser(browser.sessions)
+    await other.login("bob")
+    await browser.sessions._site.owners.add("ann", (await other.open()).id or "")
+    assert await browser.sessions.end_all("ann") == 0
+    assert (await browser.content(), await other.alive_owner()) == ({}, "bob")
 
 
 async def test_what_needs_a_cookie_comes_before_the_response(browser: Browser) -> None:

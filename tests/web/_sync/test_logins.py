@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -157,6 +158,43 @@ def test_a_page_view_renews_now_and_then(site: Any, pass_time: Any, recorder: An
         assert commands.count("HKEYS") == 1 and commands.count("HGETALL") == 3 and len(commands) <= 5
 
 
+@pytest.mark.parametrize("hours", [-5, 5])
+def test_a_clock_that_is_wrong_is_noticed(
+    site: Any, pass_time: Any, monkeypatch: pytest.MonkeyPatch, hours: int
+) -> None:
+    """Renewing goes by the server's clock: by the first answer of it this process knows how far its own is off."""
+    browser = Browser(site(renew_after=3_600))
+    browser.put(a=1)
+    pass_time(3_700)
+    right = time.time
+    monkeypatch.setattr("session_store.web._sync.site.time.time", lambda: right() + hours * 3_600)
+    other = Browser(site(renew_after=3_600), browser.cookie)
+    renewals = []
+    for _ in range(3):
+        session = other.open()
+        renewals.append(session._is_due)
+        other.close(session)
+    assert renewals == [True, False, False]
+
+
+def test_a_slot_that_is_made_during_a_login_lives_on(
+    site: Any, pass_time: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was not there when the slots were listed."""
+    browser = Browser(site(anonymous_idle=DAY))
+    session = browser.put(a=1)
+    (session.namespace()).set("basket", 1)
+    with monkeypatch.context() as patch:
+
+        def listed(self: Any) -> list[str]:
+            return ["session"]
+
+        patch.setattr("session_store._sync.extension.Extension.listed", listed)
+        browser.login("ann")
+    pass_time(5 * DAY)
+    assert ((browser.open()).namespace()).slots() == ["basket", "session"]
+
+
 def test_an_owner_sees_and_ends_sessions(browser: Browser) -> None:
     """[32, 33, 34] Those that live, told apart by id, without a token; only their own; all but one."""
     sessions = browser.sessions
@@ -216,6 +254,18 @@ def test_a_logout_everywhere_during_a_login(browser: Browser) -> None:
     with pytest.raises(SessionEndedError):
         session.login("ann")
     assert browser.content() == {}
+
+
+def test_a_logout_everywhere_ends_what_is_being_logged_in_to(browser: Browser) -> None:
+    """Its password was checked before, and might be another by now."""
+    browser.put(a=1)
+    session = browser.open()
+    browser.sessions._site.owners.add("ann", session.id or "")
+    other = Browser(browser.sessions)
+    other.login("bob")
+    browser.sessions._site.owners.add("ann", (other.open()).id or "")
+    assert browser.sessions.end_all("ann") == 0
+    assert (browser.content(), other.alive_owner()) == ({}, "bob")
 
 
 def test_what_needs_a_cookie_comes_before_the_response(browser: Browser) -> None:

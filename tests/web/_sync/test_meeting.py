@@ -235,6 +235,27 @@ def test_what_began_before_a_login_is_merged_within_the_grace(site: Any) -> None
     assert other.content() == {}
 
 
+def test_the_grace_ends(site: Any, pass_time: Any) -> None:
+    browser = Browser(site(grace=5))
+    one, slow = both(browser, a=1)
+    one.login("ann")
+    pass_time(6)
+    slow["b"] = 2
+    with pytest.raises(SessionSupersededError):
+        browser.close(slow)
+
+
+def test_a_login_does_not_overwrite_what_it_must_not(site: Any) -> None:
+    browser = Browser(site(conflicts="raise"))
+    one, two = both(browser, a=1)
+    one["a"] += 1
+    two["a"] += 2
+    browser.close(one)
+    with pytest.raises(SessionConflictError):
+        two.login("ann")
+    assert (browser.content(), (browser.open()).owner) == ({"a": 2}, None)
+
+
 def test_a_request_that_comes_with_the_old_token_just_after_a_login(browser: Browser, pass_time: Any) -> None:
     """It was on its way: what it would write is refused, so that its answer does not take the new cookie away. A minute
     later it is a browser that never got the new one, and gets a session of its own."""

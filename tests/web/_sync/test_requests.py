@@ -11,6 +11,7 @@ from web._sync.conftest import Browser
 
 from session_store import EncryptedCodec, JsonCodec
 from session_store.web import SessionTooLargeError
+from session_store.web._core.tokens import WebToken
 
 
 def keys_of(client: Any, prefix: str) -> list[bytes]:
@@ -110,6 +111,17 @@ def test_an_invented_id_is_not_adopted(browser: Browser) -> None:
     assert browser.cookie == invented and browser.headers == [("Vary", "Cookie")]
     session = browser.put(a=1)
     assert session.id != "A" * 22 and browser.cookie != invented
+
+
+def test_an_id_that_somebody_has_is_not_given_again(browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Were one drawn twice: its session stays what it is."""
+    browser.put(a=1)
+    drawn = [WebToken(browser.cookie or ""), WebToken(f"{'N' * 22}.{'B' * 43}")]
+    other = Browser(browser.sessions)
+    with monkeypatch.context() as patch:
+        patch.setattr("session_store.web._sync.stored.new_token", lambda: drawn.pop(0))
+        session = other.put(a=2)
+    assert (session.id, browser.content()) == ("N" * 22, {"a": 1})
 
 
 def test_an_id_with_another_secret_is_no_session(browser: Browser) -> None:
@@ -236,11 +248,11 @@ def test_slots_of_the_application_live_and_end_with_the_session(browser: Browser
     session = browser.open()
     basket = session.namespace()
     basket.hset("basket", "tea", 2)
-    basket.set("code", 4711, ttl=60)
+    basket.set("code", 4711, ttl=7 * 86_400)
     browser.close(session)
     assert browser.cookie is not None
-    for _ in range(4):
-        pass_time(5 * 86_400)
+    for days in (5, 3, 10, 10):
+        pass_time(days * 86_400)
         session = browser.open()
         browser.close(session)
     assert (session.namespace()).slots() == ["basket", "session"]  # the code has had a time of its own
