@@ -31,7 +31,13 @@ ROOT = Path(__file__).parent.parent
 PLACE = ROOT / ".venv-matrix"
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 CLIENTS = ("6", "7", "8")  # the newest of each, after the oldest that the project takes
-SLICE = ["tests/contract", "tests/core", "tests/faults/test_lost_calls.py", "tests/faults/test_lost_commits.py"]
+SLICE = [
+    "tests/contract",
+    "tests/core",
+    "tests/web/_async",
+    "tests/faults/test_lost_calls.py",
+    "tests/faults/test_lost_commits.py",
+]
 LEFT_OUT = ("memory-resp", "resp2-str", "resp3-bytes")  # the other two settings differ in both
 LIMIT = 300  # seconds that a cell may take
 OUTCOME = re.compile(r"(\d+) (passed|failed|error|skipped)")

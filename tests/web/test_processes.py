@@ -1,0 +1,119 @@
+"""Processes that serve one session [9, 14, 20, 35]."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+import redis
+from support.servers import Server
+
+from session_store import JsonCodec, SessionStore
+from session_store.web import SessionPolicy, Sessions
+
+pytestmark = pytest.mark.long
+
+PROCESSES, PATIENCE = 8, 60
+WORKER = """
+import json, sys
+import redis
+from session_store import JsonCodec, SessionStore
+from session_store.web import SessionPolicy, Sessions
+
+port, prefix, cookie, work = int(sys.argv[1]), sys.argv[2], sys.argv[3].encode(), sys.argv[4]
+with redis.Redis(port=port) as client:
+    store = SessionStore(client, prefix=prefix, default_ttl=600, codec=JsonCodec())
+    sessions = Sessions(store, policy=SessionPolicy(idle=600, lifetime=6_000, max_per_owner=3))
+    done = 0
+    opened = [sessions.load([cookie]) for _ in range(25)]
+    print("ready", flush=True)
+    sys.stdin.readline()
+    if work == "count":
+        for _ in range(100):
+            sessions.load([cookie]).transaction(lambda data: data.update(n=data.get("n", 0) + 1))
+            done += 1
+    elif work == "save":
+        for number, session in enumerate(opened):
+            session[f"{sys.argv[5]}-{number}"] = 1
+            session.finish(200)
+            done += 1
+    elif work == "rotate":
+        try:
+            opened[0].login("ann")
+            done = 1
+        except Exception as error:
+            assert type(error).__name__ == "SessionSupersededError", error
+    elif work == "new":
+        session = sessions.load([])
+        session.login("bob")
+        session.finish(200)
+        done = 1
+    print(json.dumps(done), flush=True)
+"""
+
+
+@pytest.fixture
+def sessions(server: Server, prefix: str) -> Any:
+    with redis.Redis(port=server.port) as client:
+        store = SessionStore(client, prefix=prefix, default_ttl=600, codec=JsonCodec())
+        yield Sessions(store, policy=SessionPolicy(idle=600, lifetime=6_000, max_per_owner=3))
+
+
+@pytest.fixture
+def cookie(sessions: Sessions) -> str:
+    session = sessions.load([])
+    session["a"] = 1
+    return dict(session.finish(200))["Set-Cookie"].partition(";")[0]
+
+
+def at_once(server: Server, prefix: str, cookie: str, work: str, meanwhile: Any = None) -> list[int]:
+    """How much each process has done, when all began at once."""
+    command = [sys.executable, "-c", WORKER, str(server.port), prefix, cookie, work]
+    running = [
+        subprocess.Popen([*command, str(number)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for number in range(PROCESSES)
+    ]
+    try:
+        for process in running:
+            assert process.stdout is not None and process.stdout.readline() == "ready\n"
+        for process in running:
+            assert process.stdin is not None
+            process.stdin.write("\n")
+            process.stdin.flush()
+        if meanwhile:
+            meanwhile()
+        return [json.loads(process.communicate(timeout=PATIENCE)[0]) for process in running]
+    finally:
+        for process in running:
+            process.kill()
+            process.communicate()
+
+
+def test_transactions_lose_nothing(server: Server, prefix: str, cookie: str, sessions: Sessions) -> None:
+    """[9]"""
+    assert at_once(server, prefix, cookie, "count") == [100] * PROCESSES
+    assert sessions.load([cookie.encode()])["n"] == 100 * PROCESSES
+
+
+def test_a_logout_among_200_slow_writers(server: Server, prefix: str, cookie: str, sessions: Sessions) -> None:
+    """[14] Each had loaded the session before. Nothing of it is there afterwards, and nobody got an error."""
+    leaver = sessions.load([cookie.encode()])
+    namespace = sessions.store.namespace(leaver.id or "")
+    assert at_once(server, prefix, cookie, "save", leaver.logout) == [25] * PROCESSES
+    assert namespace.slots() == []
+    assert sessions.load([cookie.encode()]) == {}
+
+
+def test_one_of_many_logins_with_one_token_wins(server: Server, prefix: str, cookie: str, sessions: Sessions) -> None:
+    """[20]"""
+    assert sum(at_once(server, prefix, cookie, "rotate")) == 1
+    assert sessions.count("ann") == 1
+
+
+def test_an_owner_has_as_many_sessions_as_allowed(server: Server, prefix: str, cookie: str, sessions: Sessions) -> None:
+    """[35] After many logins at once: neither more nor fewer."""
+    assert at_once(server, prefix, cookie, "new") == [1] * PROCESSES
+    assert sessions.count("bob") == 3
