@@ -175,6 +175,28 @@ def test_values_are_compared_with_their_types() -> None:
         assert not same(one, other)
 
 
+def test_a_transaction_that_loses_runs_again() -> None:
+    """Nothing of the attempt that was lost stays, in what the request had set before either."""
+    client = InMemoryClient()
+    sessions = Sessions(
+        SessionStore(client, prefix="p", default_ttl=60, codec=JsonCodec()), policy=SessionPolicy(idle=30, lifetime=60)
+    )
+    session = sessions.load([])
+    session["n"] = 1
+    session.save()
+    session["lines"] = []
+    attempts = []
+
+    def add(data: dict[str, Any]) -> None:
+        attempts.append(dict(data))
+        data["lines"].append("tea")
+        data["n"] += 1
+
+    client.simulate_concurrent_change(sessions.store.namespace(session.id or "").key("session"))
+    session.transaction(add)
+    assert len(attempts) == 2 and session == {"n": 2, "lines": ["tea"]}
+
+
 def test_events_show_no_session(caplog: pytest.LogCaptureFixture) -> None:
     """[49] What happened to which session, by a fingerprint of its id."""
     caplog.set_level(logging.INFO)

@@ -66,6 +66,7 @@ class AsyncWebSession(AsyncStoredSession):
         await site.owners.add(owner, token.id, ttl=lifetime_ms(site.policy) / 1000)
         stored = {**self._encoded(token.id, self._changes()), **self._owned(token.id, owner, label)}
         await self._rotate(stored, site.policy.grace if grace is None else grace, "save", is_login=True)
+        self._owner = owner
         await site.end_oldest(owner)
 
     async def rotate(self, grace: float = 10.0) -> None:
@@ -112,7 +113,7 @@ class AsyncWebSession(AsyncStoredSession):
 
     def _forget(self) -> None:
         dict.clear(self)
-        self._token, self._state, self._record, self._is_due = None, "new", Record({}), False
+        self._token, self._owner, self._state, self._record, self._is_due = None, None, "new", Record({}), False
         self._fill({}, lambda key, data: None)
 
     @property

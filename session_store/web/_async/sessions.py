@@ -68,8 +68,8 @@ class AsyncSessions:
 
     async def _session(self, token: WebToken) -> AsyncWebSession:
         record = await self._site.records.load(token.id)
-        standing: str = record.standing(token)
-        if standing == "old" and not (record.may_load_old and self._site.now_ms() < (record.ms("grace") or 0)):
+        standing: str = record.standing(token, self._site.now_ms())
+        if standing == "old" and not record.may_load_old:
             standing = "superseded"
         if standing in ("current", "old"):
             try:

@@ -27,13 +27,13 @@ class Record(NamedTuple):
 
     fields: dict[str, bytes]
 
-    def standing(self, token: WebToken) -> Standing:
-        """What a token is to it, but for whether the grace of an old one goes on."""
+    def standing(self, token: WebToken, now_ms: int) -> Standing:
+        """What a token is to it, as `standing` of lua/session.lua has it."""
         if token.has(self.fields.get("~secret")):
             return "current"
         if "~secret" not in self.fields:
             return "ended"
-        return "old" if token.has(self.fields.get("~old")) else "superseded"
+        return "old" if token.has(self.fields.get("~old")) and now_ms < (self.ms("grace") or 0) else "superseded"
 
     @property
     def may_load_old(self) -> bool:

@@ -67,6 +67,7 @@ class WebSession(StoredSession):
         site.owners.add(owner, token.id, ttl=lifetime_ms(site.policy) / 1000)
         stored = {**self._encoded(token.id, self._changes()), **self._owned(token.id, owner, label)}
         self._rotate(stored, site.policy.grace if grace is None else grace, "save", is_login=True)
+        self._owner = owner
         site.end_oldest(owner)
 
     def rotate(self, grace: float = 10.0) -> None:
@@ -113,7 +114,7 @@ class WebSession(StoredSession):
 
     def _forget(self) -> None:
         dict.clear(self)
-        self._token, self._state, self._record, self._is_due = None, "new", Record({}), False
+        self._token, self._owner, self._state, self._record, self._is_due = None, None, "new", Record({}), False
         self._fill({}, lambda key, data: None)
 
     @property

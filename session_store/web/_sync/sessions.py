@@ -69,8 +69,8 @@ class Sessions:
 
     def _session(self, token: WebToken) -> WebSession:
         record = self._site.records.load(token.id)
-        standing: str = record.standing(token)
-        if standing == "old" and not (record.may_load_old and self._site.now_ms() < (record.ms("grace") or 0)):
+        standing: str = record.standing(token, self._site.now_ms())
+        if standing == "old" and not record.may_load_old:
             standing = "superseded"
         if standing in ("current", "old"):
             try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any, Literal, TypeVar
 
 from session_store._sync.namespace import Namespace
@@ -39,6 +40,7 @@ class StoredSession(SessionData):
         self._site = site
         self._token = token
         self._record = record or Record({})
+        self._owner: str | None = None
         self._state: State = state
         self._sent = False  # the beginning of the response
         self._has_failed = False  # by the status of the response
@@ -51,7 +53,9 @@ class StoredSession(SessionData):
             self._is_due = site.is_due(self._record)
 
     def _load(self, record: Record) -> None:
-        self._fill(record.keys(), self._decoding(self._live().id))
+        session_id, owner = self._live().id, record.fields.get(OWNER)
+        self._fill(record.keys(), self._decoding(session_id))
+        self._owner = None if owner is None else str(self._site.records.codec(session_id).decode(SLOT, owner, OWNER))
         self._record = record
 
     def _decoding(self, session_id: str) -> Callable[[str, bytes], Any]:
@@ -64,10 +68,7 @@ class StoredSession(SessionData):
 
     @property
     def owner(self) -> str | None:
-        data = self._record.fields.get(OWNER)
-        if data is None or self._token is None:
-            return None
-        return str(self._site.records.codec(self._token.id).decode(SLOT, data, OWNER))
+        return self._owner
 
     @property
     def created(self) -> float | None:
@@ -91,9 +92,9 @@ class StoredSession(SessionData):
 
     # What is stored.
 
-    def _encoded(self, session_id: str, changes: dict[str, Change]) -> Changes:
+    def _encoded(self, session_id: str, changes: dict[str, Change], record: Record | None = None) -> Changes:
         """Changes as they are stored. What was read has to be what it was, where somebody wants to know."""
-        codec, fields, size = self._site.records.codec(session_id), {}, self._record.size()
+        codec, fields, size = self._site.records.codec(session_id), {}, (record or self._record).size()
         for key, change in changes.items():
             name, data = f".{key}", None
             if not change.is_gone:
@@ -184,6 +185,12 @@ class StoredSession(SessionData):
             self._live()
         return False
 
+    def _check_standing(self, record: Record, token: WebToken) -> None:
+        """Raises where the token has been replaced, or the session has ended."""
+        standing = record.standing(token, self._site.now_ms())
+        if standing in ("ended", "superseded"):
+            self._done(Answer("ended" if standing == "ended" else "superseded"))
+
     def _save(self, changes: dict[str, Change]) -> None:
         token = self._live()
         answer, stored = self._merging(
@@ -217,16 +224,15 @@ class StoredSession(SessionData):
             return
         token = self._live()
         record = self._site.records.load(token.id)
-        standing = record.standing(token)
-        if standing != "current":
-            self._done(Answer("ended" if standing == "ended" else "superseded"))
+        self._check_standing(record, token)
         self._load(record)
 
     def alive(self) -> bool:
         """Whether it lives, and this request's token is its own; for a websocket, now and then. HGETALL, 1 round trip."""
         if self._state != "live" or self._token is None:
             return False
-        return (self._site.records.load(self._token.id)).standing(self._token) == "current"
+        record = self._site.records.load(self._token.id)
+        return record.standing(self._token, self._site.now_ms()) == "current"
 
     def namespace(self) -> Namespace[Any]:
         """Slots of the application's own that live as long as the session: a basket, a form. No I/O where it is stored.
@@ -252,7 +258,7 @@ class StoredSession(SessionData):
             raise TypeError(f"fn must be a plain function of the data, got {kind_of(fn)}")
         if self._state == "new":
             self._check_open()
-            data = dict(dict.items(self))
+            data = deepcopy(dict(dict.items(self)))
             result = fn(data)
             self._replace(data)
             self._create(self._changes())
@@ -262,17 +268,15 @@ class StoredSession(SessionData):
 
         def attempt(snap: Any, ops: Any) -> tuple[R, Record]:
             record = Record(snap.hgetall(SLOT))
-            standing = record.standing(token)
-            if standing != "current":
-                self._done(Answer("ended" if standing == "ended" else "superseded"))
+            self._check_standing(record, token)
             data = {key: decode(key, held) for key, held in record.keys().items()}
             for key, change in pending.items():
                 if change.is_gone:
                     data.pop(key, None)
                 else:
-                    data[key] = change.value
+                    data[key] = deepcopy(change.value)  # of an attempt that is lost nothing may stay
             result = fn(data)
-            stored = self._encoded(token.id, differences(record.keys(), data, decode))
+            stored = self._encoded(token.id, differences(record.keys(), data, decode), record)
             gone = [name for name, (_, after) in stored.items() if after is None]
             kept = {name: after for name, (_, after) in stored.items() if after is not None}
             if kept:

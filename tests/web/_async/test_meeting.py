@@ -121,33 +121,6 @@ async def test_a_transaction(browser: Browser) -> None:
     assert await browser.content() == {"n": 6, "mine": 1, "lines": ["tea"]}
 
 
-async def test_a_transaction_that_loses_runs_again(browser: Browser) -> None:
-    one, two = await both(browser, n=1)
-    seen = []
-
-    async def other() -> None:
-        two["n"] = 5
-        await two.save()
-
-    def add(data: dict[str, Any]) -> None:
-        seen.append(data["n"])
-        data["n"] += 1
-
-    raw = browser.sessions._site.records.raw(one.id or "")
-    first = True
-
-    async def racing(snap: Any, ops: Any) -> None:
-        nonlocal first
-        if first:
-            first = False
-            await other()
-        ops.set("x", b"1")
-
-    await raw.with_cas("session", racing)
-    await one.transaction(add)
-    assert seen == [5] and await browser.content() == {"n": 6}
-
-
 async def test_a_transaction_makes_a_session(browser: Browser) -> None:
     session = await browser.open()
     assert await session.transaction(lambda data: data.update(a=1)) is None
@@ -196,6 +169,17 @@ async def test_a_save_after_a_logout_is_told_where_it_is_to_be(site: Any) -> Non
     slow["a"] = 2
     with pytest.raises(SessionEndedError):
         await browser.close(slow)
+
+
+async def test_within_the_grace_of_a_rotation_the_old_token_does_all(browser: Browser, pass_time: Any) -> None:
+    one, slow = await both(browser, a=1)
+    await one.rotate(grace=10)
+    await slow.transaction(lambda data: data.update(b=2))
+    await slow.refresh()
+    assert slow == {"a": 1, "b": 2}
+    await pass_time(11)
+    with pytest.raises(SessionSupersededError):
+        await slow.transaction(lambda data: data.update(b=3))
 
 
 async def test_a_write_by_hand_makes_no_session(browser: Browser) -> None:

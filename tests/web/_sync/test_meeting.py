@@ -122,33 +122,6 @@ def test_a_transaction(browser: Browser) -> None:
     assert browser.content() == {"n": 6, "mine": 1, "lines": ["tea"]}
 
 
-def test_a_transaction_that_loses_runs_again(browser: Browser) -> None:
-    one, two = both(browser, n=1)
-    seen = []
-
-    def other() -> None:
-        two["n"] = 5
-        two.save()
-
-    def add(data: dict[str, Any]) -> None:
-        seen.append(data["n"])
-        data["n"] += 1
-
-    raw = browser.sessions._site.records.raw(one.id or "")
-    first = True
-
-    def racing(snap: Any, ops: Any) -> None:
-        nonlocal first
-        if first:
-            first = False
-            other()
-        ops.set("x", b"1")
-
-    raw.with_cas("session", racing)
-    one.transaction(add)
-    assert seen == [5] and browser.content() == {"n": 6}
-
-
 def test_a_transaction_makes_a_session(browser: Browser) -> None:
     session = browser.open()
     assert session.transaction(lambda data: data.update(a=1)) is None
@@ -197,6 +170,17 @@ def test_a_save_after_a_logout_is_told_where_it_is_to_be(site: Any) -> None:
     slow["a"] = 2
     with pytest.raises(SessionEndedError):
         browser.close(slow)
+
+
+def test_within_the_grace_of_a_rotation_the_old_token_does_all(browser: Browser, pass_time: Any) -> None:
+    one, slow = both(browser, a=1)
+    one.rotate(grace=10)
+    slow.transaction(lambda data: data.update(b=2))
+    slow.refresh()
+    assert slow == {"a": 1, "b": 2}
+    pass_time(11)
+    with pytest.raises(SessionSupersededError):
+        slow.transaction(lambda data: data.update(b=3))
 
 
 def test_a_write_by_hand_makes_no_session(browser: Browser) -> None:
