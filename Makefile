@@ -52,7 +52,7 @@ lowest: .venv-lowest/ready
 audit:
 	$(PYTHON) -m venv .venv-audit
 	.venv-audit/bin/python -m pip install --quiet --disable-pip-version-check --upgrade --upgrade-strategy eager \
-		--editable '.[encryption,json,testing]' pip-audit
+		--editable '.[django,encryption,fastapi,flask,json,testing]' pip-audit
 	.venv-audit/bin/python scripts/audit.py
 
 check: .venv/ready
