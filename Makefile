@@ -3,10 +3,14 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: demo test test-all check generate bench coverage mutants faults cluster matrix lowest audit clean
+.PHONY: demo example test test-all check generate bench coverage mutants faults cluster matrix lowest audit clean
 
 demo: .venv/ready
 	$(BIN)/python -m session_store demo $(ARGS)
+
+# A shop of one page, to be looked at.
+example: .venv/ready
+	$(BIN)/python -m examples.basket $(ARGS)
 
 # What takes long is left out; the examples that Hypothesis draws are the same in every run. At most 4 minutes on 2 idle cores.
 test: .venv/ready
@@ -77,6 +81,12 @@ clean:
 	@echo "First use: makes .venv here, and installs what the tests need, some 95 packages (350 MB), in 1 to 3 minutes"
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@
+
+# For the tests in a real browser, which needs a Chromium beside it (apt-get install chromium).
+.venv/browser: .venv/ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group browser
 	touch $@
 
 .venv-bench/ready: pyproject.toml benchmarks/requirements.txt

@@ -1,0 +1,155 @@
+"""The example, in a real browser: two tabs, double clicks, logins, a logout, the Back button [51].
+
+Needs the dependency group "browser" and a Chromium.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.long
+
+ROOT = Path(__file__).parents[2]
+PATIENCE = 20_000  # milliseconds
+CHROMIUM = os.environ.get("CHROMIUM") or next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
+OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+OPTIONS += ["--disable-component-update", "--disable-sync"]
+
+
+def playwright() -> Any:
+    """What drives the browser. A run that counts must not pass over it."""
+    try:
+        from playwright.async_api import async_playwright
+    except ImportError:
+        async_playwright = None
+    if async_playwright is None or CHROMIUM is None:
+        missing = (
+            "no Playwright: make .venv/browser"
+            if async_playwright is None
+            else ("no Chromium: apt-get install chromium, or set CHROMIUM")
+        )
+        if os.environ.get("CI") == "true":
+            pytest.fail(missing)
+        pytest.skip(missing)
+    return async_playwright()
+
+
+@pytest.fixture
+def shop() -> Any:
+    """The example's address; it runs as `make example` has it."""
+    command = [sys.executable, "-m", "examples.basket", "--port", "0"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        said = process.stdout.readline()
+        yield said.split(" at ")[1].split()[0]
+        process.terminate()
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Any]:
+    async with playwright() as started:
+        browser = await started.chromium.launch(
+            executable_path=CHROMIUM, args=OPTIONS, ignore_default_args=["--disable-back-forward-cache"]
+        )
+        yield browser
+        await browser.close()
+
+
+@pytest.fixture
+async def tabs(browser: Any, shop: str) -> Any:
+    """Two tabs of one browser, both on the page."""
+    context = await browser.new_context()
+    context.set_default_timeout(PATIENCE)
+    tabs = [await context.new_page() for _ in range(2)]
+    for tab in tabs:
+        await tab.goto(shop)
+    return tabs
+
+
+async def add(tab: Any, article: str, **options: Any) -> None:
+    await tab.locator("li", has_text=article).get_by_role("button", name="Add").click(**options)
+
+
+async def basket(tab: Any) -> str:
+    await tab.reload()
+    return await tab.locator("#basket").inner_text()
+
+
+async def test_a_visitor_who_only_looks_has_no_cookie(tabs: Any) -> None:
+    """And what scripts of the page see is empty with one, too."""
+    tab = tabs[0]
+    assert await tab.context.cookies() == []
+    await add(tab, "Cup")
+    (cookie,) = await tab.context.cookies()
+    assert (cookie["name"], cookie["httpOnly"], cookie["secure"]) == ("__Host-session", True, True)
+    assert await tab.evaluate("document.cookie") == ""
+
+
+async def test_two_tabs_and_fast_clicks_lose_nothing(tabs: Any) -> None:
+    one, two = tabs
+    await add(one, "Earl Grey")
+    await two.reload()
+    await asyncio.gather(add(one, "Cup"), add(two, "Strainer"))
+    for tab in tabs:
+        found = await basket(tab)
+        assert all(article in found for article in ("Earl Grey", "Cup", "Strainer"))
+    await one.get_by_role("button", name="Add 20 cups at once").click()
+    await one.wait_for_function("document.querySelector('#said').textContent.includes('acknowledged')")
+    assert await one.locator("#said").inner_text() == "20 of 20 acknowledged, 21 cups there"
+    assert "21" in await basket(two)
+
+
+async def test_a_login_in_one_tab_and_a_logout_in_the_other(tabs: Any, browser: Any, shop: str) -> None:
+    """The basket goes along. Then what the first tab adds is of a session of its own, and no error page is seen."""
+    one, two = tabs
+    await add(one, "Cup")
+    await two.reload()
+    await one.get_by_label("Name").fill("ann")
+    await one.get_by_role("button", name="Log in").click()
+    await one.get_by_role("heading", name="ann").wait_for()
+    assert "Cup" in await basket(two)
+    await two.get_by_role("button", name="Log out", exact=True).click()
+    await two.get_by_role("heading", name="Log in").wait_for()
+    await add(one, "Strainer")
+    assert "Strainer" in await basket(one) and "Cup" not in await basket(one)
+
+
+async def test_devices(tabs: Any, browser: Any, shop: str) -> None:
+    """A second browser of the same person is seen in the first, and ended there."""
+    other = await (await browser.new_context()).new_page()
+    await other.goto(shop)
+    for tab in (tabs[0], other):
+        await tab.get_by_label("Name").fill("ann")
+        await tab.get_by_role("button", name="Log in").click()
+        await tab.get_by_role("heading", name="ann").wait_for()
+    await tabs[0].reload()
+    assert await tabs[0].locator("#devices li").count() == 2
+    await tabs[0].get_by_role("button", name="End").click()
+    await tabs[0].locator("#devices li:only-child").wait_for()
+    await other.reload()
+    await other.get_by_role("heading", name="Log in").wait_for()
+
+
+async def test_the_back_button_after_a_logout(tabs: Any, shop: str) -> None:
+    """[51] Nothing of the page before is shown, although the browser keeps pages in memory."""
+    tab = tabs[0]
+    await tab.get_by_label("Name").fill("ann-who-is-secret")
+    await tab.get_by_role("button", name="Log in").click()
+    await tab.get_by_role("heading", name="ann-who-is-secret").wait_for()
+    await tab.get_by_role("button", name="Log out", exact=True).click()
+    await tab.get_by_role("heading", name="Log in").wait_for()
+    await tab.evaluate("setTimeout(() => history.back())")
+    for _ in range(20):
+        await tab.wait_for_timeout(50)
+        assert "ann-who-is-secret" not in await tab.content()
