@@ -10,6 +10,7 @@ from redis.exceptions import ConnectionError, TimeoutError
 from session_store.web._async.session import AsyncWebSession
 from session_store.web._async.sessions import AsyncSessions
 from session_store.web._core.http import merged, refusal_of
+from session_store.web._core.outcome import NOT_SAVED
 from session_store.web._core.state import NotLoaded
 from session_store.web.errors import SessionConflictError, SessionEndedError, SessionSupersededError
 
@@ -136,6 +137,8 @@ class _Response:
             await self._send({"type": "websocket.close", "code": 1013, "reason": ""})
             return
         status, text, headers = refusal_of(error)
+        if isinstance(session := self._scope["session"], AsyncWebSession):
+            headers = merged(headers, await session.finish(NOT_SAVED))  # the cookie of a login that was done before
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
         await self._send({"type": "http.response.body", "body": text})
 

@@ -291,6 +291,35 @@ async def test_a_conflict_is_an_answer(sessions: AsyncSessions, monkeypatch: pyt
         assert (await browser.get("/")).json() == {"a": 1}
 
 
+async def test_a_refusal_after_a_login_gives_the_browser_its_token(
+    sessions: AsyncSessions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The old one is dead by then."""
+
+    async def conflict(self: Any, changes: Any) -> None:
+        raise SessionConflictError(("a",))
+
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(shop(sessions)), base_url=SITE) as browser:
+        await browser.post("/set", json={"a": 1})
+        with monkeypatch.context() as patch:
+            patch.setattr("session_store.web.AsyncWebSession._save", conflict)
+            assert (await browser.post("/login/ann")).status_code == 409
+        assert (await browser.get("/devices")).json() == ["a device"]
+
+
+async def test_a_logout_without_redis_is_no_logout(sessions: AsyncSessions, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fail(*args: Any) -> None:
+        raise ConnectionError
+
+    transport = httpx.ASGITransport(shop(sessions, on_unavailable="empty"))
+    async with httpx.AsyncClient(transport=transport, base_url=SITE) as browser:
+        await browser.post("/login/ann")
+        with monkeypatch.context() as patch:
+            patch.setattr(type(sessions._site.records), "load", fail)
+            assert (await browser.post("/logout")).status_code == 503
+        assert (await browser.get("/devices")).status_code == 200
+
+
 async def call(app: Any, scope: dict[str, Any], *received: dict[str, Any]) -> list[dict[str, Any]]:
     """What an ASGI application sends."""
     sent: list[dict[str, Any]] = []

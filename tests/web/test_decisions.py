@@ -145,6 +145,7 @@ def test_a_store_has_to_keep_sessions_for_as_long() -> None:
         ({"is_empty": True}, Step.LOGOUT),
         ({"is_empty": True, "owner": "a", "wanted_owner": "a"}, Step.SAVE),
         ({"is_empty": True, "was_cleared": True, "is_changed": False, "owner": "a", "wanted_owner": "a"}, Step.LOGOUT),
+        ({"was_cleared": True, "is_changed": False, "owner": "a"}, Step.LOGOUT),
         ({"wanted_owner": "a"}, Step.LOGIN),
         ({"wanted_owner": "a", "exists": False}, Step.LOGIN),
         ({"wanted_owner": "a", "status": 401}, Step.NOTHING),

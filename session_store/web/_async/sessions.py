@@ -44,9 +44,16 @@ class AsyncSessions:
         self.policy = policy
         self.cookie = cookie
         self._site = AsyncSite(store, policy, cookie)
+        self._kind = AsyncWebSession
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.store!r})"
+
+    def adapted(self, kind: type[AsyncWebSession], cookie: CookiePolicy) -> AsyncSessions:
+        """The same sessions for the adapter of a framework, which has a class of its own for them, and a cookie."""
+        twin = type(self)(self.store, policy=self.policy, cookie=cookie)
+        twin._kind = kind  # noqa: SLF001  # of the same class
+        return twin
 
     async def load(self, cookies: Iterable[bytes]) -> AsyncWebSession:
         """The session of a request. `cookies`: the values of its Cookie headers.
@@ -58,13 +65,13 @@ class AsyncSessions:
         tokens = find_tokens(self.cookie, cookies)
         if len(tokens) > MOST_TOKENS:
             self._site.event("refused", tokens[0].id, reason="ambiguous")
-            return AsyncWebSession(self._site)
+            return self._kind(self._site)
         found = [await self._session(token) for token in tokens]
         live = [session for session in found if session.id is not None]
         if len(live) > 1:  # somebody else may have set one of them
             self._site.event("refused", tokens[0].id, reason="ambiguous")
-            return AsyncWebSession(self._site)
-        return live[0] if live else AsyncWebSession(self._site)
+            return self._kind(self._site)
+        return live[0] if live else self._kind(self._site)
 
     async def _session(self, token: WebToken) -> AsyncWebSession:
         record = await self._site.records.load(token.id)
@@ -73,18 +80,18 @@ class AsyncSessions:
             standing = "superseded"
         if standing in ("current", "old"):
             try:
-                return AsyncWebSession(self._site, token, record, "live")
+                return self._kind(self._site, token, record, "live")
             except CodecError:
                 standing = "unreadable"  # by a wrong key, perhaps: nothing is deleted
         self._site.event("refused", token.id, reason={"ended": "unknown"}.get(standing, standing))
         # A request that was on its way while the token was replaced must not take the browser's new cookie from it.
         if standing == "superseded" and self._site.now_ms() - (record.ms("rotated") or 0) < _IN_FLIGHT_MS:
-            return AsyncWebSession(self._site, token, None, "superseded")
-        return AsyncWebSession(self._site)
+            return self._kind(self._site, token, None, "superseded")
+        return self._kind(self._site)
 
     def unavailable(self) -> AsyncWebSession:
         """An empty session that is not saved, for a request that is answered while Redis is away. No I/O."""
-        return AsyncWebSession(self._site, state="ended")
+        return self._kind(self._site, state="away")
 
     async def of(self, owner: str) -> list[SessionInfo]:
         """The sessions of an owner that live, the latest login first: for a page that shows devices.

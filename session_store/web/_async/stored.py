@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable
 from copy import deepcopy
 from typing import Any, Literal, TypeVar
 
+from redis.exceptions import ConnectionError
+
 from session_store._async.namespace import AsyncNamespace
 from session_store._core.extension import kind_of
 from session_store.errors import NamespacePurgedError
@@ -25,7 +27,7 @@ from session_store.web.errors import (
 )
 
 R = TypeVar("R")
-State = Literal["new", "live", "superseded", "ended"]
+State = Literal["new", "live", "superseded", "ended", "away"]
 _MOST_MERGES = 16  # of one save, before giving up on others who change the same keys faster
 
 
@@ -67,6 +69,7 @@ class AsyncStoredSession(SessionData):
 
     @property
     def owner(self) -> str | None:
+        self._asked()  # a page that depends on who is logged in is nobody else's
         return self._owner
 
     @property
@@ -170,6 +173,8 @@ class AsyncStoredSession(SessionData):
         """The token, of a session that can be written to."""
         if self._state == "superseded":
             raise SessionSupersededError
+        if self._state == "away":
+            raise ConnectionError("the session could not be loaded")
         if self._state == "ended" or self._token is None:
             raise SessionEndedError
         return self._token
@@ -206,7 +211,7 @@ class AsyncStoredSession(SessionData):
         1 round trip.
         """
         changes = self._changes()
-        if not changes or self._state == "ended":
+        if not changes or self._state in ("ended", "away"):
             return
         if self._state == "new":
             self._check_open()
@@ -242,7 +247,7 @@ class AsyncStoredSession(SessionData):
         if self._state == "new":
             self._check_open()
             await self._create(self._changes())
-        return self._site.records.namespace(self._live().id, has_owner=self.owner is not None)
+        return self._site.records.namespace(self._live().id, has_owner=self._owner is not None)
 
     async def transaction(self, fn: Callable[[dict[str, Any]], R], max_retries: int | None = None) -> R:
         """Change the session by what is in it now, whatever other requests do: commit what a function makes of it.

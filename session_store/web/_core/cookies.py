@@ -72,8 +72,11 @@ class CookiePolicy:
 
 @cache
 def _pattern(name: str) -> re.Pattern[bytes]:
-    """What finds tokens behind a cookie's name, and in no other cookie's name or value."""
-    return re.compile(rb"(?<![^; ])" + re.escape(name.encode()) + rb"=(" + PATTERN + rb")(?=;|\Z| )")
+    """What finds tokens behind a cookie's name, where a cookie begins.
+
+    What looks like one inside the value of another may be of somebody who could not have set a cookie of this name.
+    """
+    return re.compile(rb"(?:\A|;)[ \t]*" + re.escape(name.encode()) + rb"=(" + PATTERN + rb")(?=[ \t]*(?:;|\Z))")
 
 
 def find_tokens(policy: CookiePolicy, headers: Iterable[bytes]) -> tuple[WebToken, ...]:

@@ -33,10 +33,10 @@ class Facts(NamedTuple):
 
 def decide(facts: Facts) -> Step:
     """What is to be done. A session that was emptied has ended; one that somebody is logged in to, if it was cleared."""
-    was_cleared = facts.exists and facts.is_empty and facts.was_cleared
+    was_cleared = facts.exists and facts.was_cleared
     if facts.status >= NOT_SAVED or not (facts.is_changed or was_cleared):
         return Step.NOTHING
-    if was_cleared or (facts.is_empty and facts.exists and facts.owner is None):
+    if facts.exists and facts.is_empty and (was_cleared or facts.owner is None):
         return Step.LOGOUT
     if facts.wanted_owner != facts.owner:
         step = Step.LOGOUT if facts.wanted_owner is None else Step.LOGIN

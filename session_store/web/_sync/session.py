@@ -10,7 +10,7 @@ from session_store._core.extension import check_wait, kind_of
 from session_store.web._sync.stored import StoredSession
 from session_store.web._core.cookies import delete_cookie, set_cookie
 from session_store.web._core.outcome import NOT_SAVED, Facts, Step, decide
-from session_store.web._core.policy import lifetime_ms
+from session_store.web._core.policy import FLASHES, lifetime_ms
 from session_store.web._core.records import Changes, Record
 from session_store.web._core.tokens import new_token
 from session_store.web.errors import SessionSentError
@@ -51,7 +51,7 @@ class WebSession(StoredSession):
             raise SessionSentError
         site = self._site
         site.make_room(owner)
-        if self._state == "live" and self.owner not in (None, owner):
+        if self._state == "live" and self._owner not in (None, owner):
             self.logout()
         if keep is not True:
             kept = set(keep or ())
@@ -67,7 +67,7 @@ class WebSession(StoredSession):
         site.owners.add(owner, token.id, ttl=lifetime_ms(site.policy) / 1000)
         stored = {**self._encoded(token.id, self._changes()), **self._owned(token.id, owner, label)}
         self._rotate(stored, site.policy.grace if grace is None else grace, "save", is_login=True)
-        self._owner = owner
+        self._owner, self.was_cleared = owner, False  # if it was, that was before
         site.end_oldest(owner)
 
     def rotate(self, grace: float = 10.0) -> None:
@@ -82,7 +82,7 @@ class WebSession(StoredSession):
 
     def _rotate(self, changes: Changes, grace: float, mode: str, *, is_login: bool) -> None:
         site, token = self._site, self._live()
-        new, has_owner = new_token(token.id), is_login or self.owner is not None
+        new, has_owner = new_token(token.id), is_login or self._owner is not None
         grace_ms = int(check_wait(grace, "grace") * 1000)
         answer, stored = self._merging(
             changes,
@@ -105,7 +105,9 @@ class WebSession(StoredSession):
 
         What is written afterwards in this request begins another session. 2 round trips, and 1 for the owner's list.
         """
-        owner, token = self.owner, self._token
+        owner, token = self._owner, self._token
+        if self._state == "away":
+            self._live()  # nobody is to believe that it has ended
         if self._state == "live" and token is not None:
             self._site.end_session(token.id, owner)
             self._cookie = delete_cookie(self._site.cookie)
@@ -114,6 +116,7 @@ class WebSession(StoredSession):
 
     def _forget(self) -> None:
         dict.clear(self)
+        self.was_cleared = False
         self._token, self._owner, self._state, self._record, self._is_due = None, None, "new", Record({}), False
         self._fill({}, lambda key, data: None)
 
@@ -121,13 +124,13 @@ class WebSession(StoredSession):
     def login_age(self) -> float | None:
         """Seconds since the owner logged in; None where nobody is."""
         since = self._record.ms("auth")
-        return None if since is None or self.owner is None else (self._site.now_ms() - since) / 1000
+        return None if since is None or self._owner is None else (self._site.now_ms() - since) / 1000
 
     # The end of a request.
 
     def _facts(self, status: int) -> Facts:
-        key, owner = self._site.policy.owner_key, self.owner
-        wanted = dict.get(self, key) if key is not None else owner
+        key, owner = self._site.policy.owner_key, self._owner
+        wanted = dict.get(self, key) if key is not None else None if self.was_cleared else owner
         return Facts(
             status=status,
             exists=self._state == "live",
@@ -143,17 +146,16 @@ class WebSession(StoredSession):
 
         For adapters of frameworks. `status`: the response's. From 500 on nothing is saved. Raises what `save` raises.
         """
-        if self._state != "ended":
+        if self._state not in ("ended", "away"):
             facts = self._facts(status)
             step = decide(facts)
             if step is Step.LOGIN:
-                if facts.owner is not None:  # what is not of this request is another one's
-                    mine = {key: change.value for key, change in self._changes().items() if not change.is_gone}
-                    self.logout()
-                    self.update(mine)
+                if facts.owner is not None:
+                    self._begin_anew(self._written)
                 self.login(str(facts.wanted_owner))
             elif step is Step.LOGOUT:
-                self.logout()
+                self._begin_anew(self._written if self.was_cleared else self._written & {FLASHES})
+                self.save()
             elif step in (Step.SAVE, Step.CREATE):
                 self.save()
             if self._is_due and self._state == "live" and status < NOT_SAVED:
@@ -162,9 +164,15 @@ class WebSession(StoredSession):
         self._has_failed = status >= NOT_SAVED
         return self._headers()
 
+    def _begin_anew(self, keys: set[str]) -> None:
+        """Logs out, and keeps what this request has set of these keys: a message for the next page, whoever logs in."""
+        kept = {key: dict.__getitem__(self, key) for key in keys if dict.__contains__(self, key)}
+        self.logout()
+        self.update(kept)
+
     def _renew(self) -> None:
         self._is_due = False
-        answer = self._site.records.renew(self._live(), has_owner=self.owner is not None)
+        answer = self._site.records.renew(self._live(), has_owner=self._owner is not None)
         if answer.outcome == "done":
             self._note({}, answer.now_ms, renewed=answer.now_ms)
 
@@ -172,7 +180,7 @@ class WebSession(StoredSession):
         headers = [("Vary", "Cookie")] if self.accessed else []
         if self._cookie is not None:
             headers.append(("Set-Cookie", self._cookie))
-        if self._cookie is not None or (self.accessed and self.owner is not None):
+        if self._cookie is not None or (self.accessed and self._owner is not None):
             headers.append(("Cache-Control", "no-store"))
         return headers
 

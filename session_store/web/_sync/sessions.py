@@ -45,9 +45,16 @@ class Sessions:
         self.policy = policy
         self.cookie = cookie
         self._site = Site(store, policy, cookie)
+        self._kind = WebSession
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.store!r})"
+
+    def adapted(self, kind: type[WebSession], cookie: CookiePolicy) -> Sessions:
+        """The same sessions for the adapter of a framework, which has a class of its own for them, and a cookie."""
+        twin = type(self)(self.store, policy=self.policy, cookie=cookie)
+        twin._kind = kind  # noqa: SLF001  # of the same class
+        return twin
 
     def load(self, cookies: Iterable[bytes]) -> WebSession:
         """The session of a request. `cookies`: the values of its Cookie headers.
@@ -59,13 +66,13 @@ class Sessions:
         tokens = find_tokens(self.cookie, cookies)
         if len(tokens) > MOST_TOKENS:
             self._site.event("refused", tokens[0].id, reason="ambiguous")
-            return WebSession(self._site)
+            return self._kind(self._site)
         found = [self._session(token) for token in tokens]
         live = [session for session in found if session.id is not None]
         if len(live) > 1:  # somebody else may have set one of them
             self._site.event("refused", tokens[0].id, reason="ambiguous")
-            return WebSession(self._site)
-        return live[0] if live else WebSession(self._site)
+            return self._kind(self._site)
+        return live[0] if live else self._kind(self._site)
 
     def _session(self, token: WebToken) -> WebSession:
         record = self._site.records.load(token.id)
@@ -74,18 +81,18 @@ class Sessions:
             standing = "superseded"
         if standing in ("current", "old"):
             try:
-                return WebSession(self._site, token, record, "live")
+                return self._kind(self._site, token, record, "live")
             except CodecError:
                 standing = "unreadable"  # by a wrong key, perhaps: nothing is deleted
         self._site.event("refused", token.id, reason={"ended": "unknown"}.get(standing, standing))
         # A request that was on its way while the token was replaced must not take the browser's new cookie from it.
         if standing == "superseded" and self._site.now_ms() - (record.ms("rotated") or 0) < _IN_FLIGHT_MS:
-            return WebSession(self._site, token, None, "superseded")
-        return WebSession(self._site)
+            return self._kind(self._site, token, None, "superseded")
+        return self._kind(self._site)
 
     def unavailable(self) -> WebSession:
         """An empty session that is not saved, for a request that is answered while Redis is away. No I/O."""
-        return WebSession(self._site, state="ended")
+        return self._kind(self._site, state="away")
 
     def of(self, owner: str) -> list[SessionInfo]:
         """The sessions of an owner that live, the latest login first: for a page that shows devices.

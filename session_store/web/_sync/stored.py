@@ -8,6 +8,8 @@ from collections.abc import Callable
 from copy import deepcopy
 from typing import Any, Literal, TypeVar
 
+from redis.exceptions import ConnectionError
+
 from session_store._sync.namespace import Namespace
 from session_store._core.extension import kind_of
 from session_store.errors import NamespacePurgedError
@@ -26,7 +28,7 @@ from session_store.web.errors import (
 )
 
 R = TypeVar("R")
-State = Literal["new", "live", "superseded", "ended"]
+State = Literal["new", "live", "superseded", "ended", "away"]
 _MOST_MERGES = 16  # of one save, before giving up on others who change the same keys faster
 
 
@@ -68,6 +70,7 @@ class StoredSession(SessionData):
 
     @property
     def owner(self) -> str | None:
+        self._asked()  # a page that depends on who is logged in is nobody else's
         return self._owner
 
     @property
@@ -171,6 +174,8 @@ class StoredSession(SessionData):
         """The token, of a session that can be written to."""
         if self._state == "superseded":
             raise SessionSupersededError
+        if self._state == "away":
+            raise ConnectionError("the session could not be loaded")
         if self._state == "ended" or self._token is None:
             raise SessionEndedError
         return self._token
@@ -207,7 +212,7 @@ class StoredSession(SessionData):
         1 round trip.
         """
         changes = self._changes()
-        if not changes or self._state == "ended":
+        if not changes or self._state in ("ended", "away"):
             return
         if self._state == "new":
             self._check_open()
@@ -243,7 +248,7 @@ class StoredSession(SessionData):
         if self._state == "new":
             self._check_open()
             self._create(self._changes())
-        return self._site.records.namespace(self._live().id, has_owner=self.owner is not None)
+        return self._site.records.namespace(self._live().id, has_owner=self._owner is not None)
 
     def transaction(self, fn: Callable[[dict[str, Any]], R], max_retries: int | None = None) -> R:
         """Change the session by what is in it now, whatever other requests do: commit what a function makes of it.

@@ -166,6 +166,16 @@ async def test_two_cookies_with_tokens(browser: Browser) -> None:
     assert (await load([invented.replace(b"A", letter) for letter in (b"C", b"D", b"E")] + mine)) == {}
 
 
+async def test_what_looks_like_a_cookie_within_another(browser: Browser) -> None:
+    """[46] A value may be set by whoever could not set a cookie of this name: a neighbouring host, say."""
+    await browser.put(a=1)
+    mine = f"__Host-session={browser.cookie}".encode()
+    for header in (b"x=1 " + mine, b"x=1," + mine, b"x=" + mine, b"x " + mine, mine + b" y", mine + b",y"):
+        assert await browser.sessions.load([header]) == {}, header
+    for header in (b"x=1;" + mine, b"x=1;  " + mine + b" ;y", mine + b";y=1", b" " + mine + b"\t"):
+        assert await browser.sessions.load([header]) == {"a": 1}, header
+
+
 async def test_what_the_codec_cannot_read_is_left_alone(site: Any, recorder: Recorder) -> None:
     """[47] A wrong key is no session, and destroys none."""
     right, wrong = (EncryptedCodec(JsonCodec(), keys=[bytes([number]) * 32]) for number in (1, 2))

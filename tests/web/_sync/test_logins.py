@@ -104,6 +104,67 @@ def test_logins_that_the_application_does_by_itself(site: Any) -> None:
     assert (browser.content()) == {"_user_id": "9"}
 
 
+def test_a_login_as_somebody_else_by_the_application(site: Any) -> None:
+    """[22, 24] What it sets for them stays, also where it is what was there; nothing else does."""
+    browser = Browser(site(owner_key="_user_id"))
+    browser.put(_user_id="7", _fresh=True, basket=1)
+    browser.put(_user_id="8", _fresh=True)
+    found = browser.open()
+    assert (found.owner, found.copy()) == ("8", {"_user_id": "8", "_fresh": True})
+    assert browser.sessions.count("7") == 0
+
+
+def test_messages_of_a_logout(site: Any) -> None:
+    """What is set after `clear`, and messages of a logout by the application, are for whoever comes next."""
+    browser = Browser(site())
+    browser.login("ann")
+    session = browser.open()
+    session["basket"] = 1
+    session.clear()
+    session["theme"] = "dark"
+    browser.close(session)
+    found = browser.open()
+    assert (found.owner, found.copy()) == (None, {"theme": "dark"})
+    assert browser.sessions.count("ann") == 0
+    browser = Browser(site(owner_key="_user_id"))
+    browser.put(_user_id="7", basket=1)
+    session = browser.open()
+    del session["_user_id"]
+    session.update(basket=2)
+    session.flash("Goodbye")
+    browser.close(session)
+    assert browser.content() == {"_flashes": [["message", "Goodbye"]]}
+
+
+def test_clear_is_of_what_was_before(browser: Browser) -> None:
+    """Not of a login, nor of a session that has begun since."""
+    browser.put(a=1)
+    for _ in range(2):
+        session = browser.open()
+        session.clear()
+        session.login("ann")
+        browser.close(session)
+        assert browser.alive_owner() == "ann"
+    session = browser.open()
+    session.clear()
+    session.logout()
+    (session.namespace()).set("basket", 1)
+    browser.close(session)
+    assert (browser.open()).alive()
+
+
+def test_who_asks_for_the_owner_has_asked_for_the_session(browser: Browser) -> None:
+    """[50] And nothing else has: a page that does not depend on them may be kept."""
+    browser.login("ann")
+    session = browser.open()
+    browser.close(session)
+    assert browser.headers == []
+    session = browser.open()
+    assert session.owner == "ann"
+    browser.close(session)
+    assert browser.headers == [("Vary", "Cookie"), ("Cache-Control", "no-store")]
+
+
 def test_a_login_begins_the_lifetime_anew(site: Any, pass_time: Any, client: Any) -> None:
     """[28, 29] Which ends whatever is read or written; no key is left then that lives longer."""
     browser = Browser(site(idle=14 * DAY, lifetime=20 * DAY))
