@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import uvicorn
 
@@ -50,6 +52,7 @@ def own_server() -> Iterator[str]:
                             if time.monotonic() > deadline or process.poll() is not None:
                                 raise SystemExit("no Redis could be started; give one with --redis URL") from None
                             time.sleep(0.02)
+                print(f"Its Redis keeps nothing, and listens at {path}", flush=True)
                 yield f"unix://{path}"
             finally:
                 process.terminate()
@@ -60,7 +63,9 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=8000, help="of the page; 0: any that is free (default 8000)")
     parser.add_argument("--redis", metavar="URL", help="of a server; without one, the shop starts its own")
     options = parser.parse_args()
-    with socket.create_server(("127.0.0.1", options.port)) as listener:
+    # uvicorn sends itself the signal again that ended it: that must not end the process before its Redis is ended.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    with suppress(KeyboardInterrupt), socket.create_server(("127.0.0.1", options.port)) as listener:
         port = listener.getsockname()[1]
         print(f"The shop is at http://localhost:{port} - in two tabs, or two browsers. Ctrl-C ends it.", flush=True)
         if options.redis:

@@ -52,8 +52,11 @@ def shop() -> Any:
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         said = process.stdout.readline()
+        server = process.stdout.readline().split()[-1]
         yield said.split(" at ")[1].split()[0]
         process.terminate()
+        process.wait()
+    assert not Path(server).exists()  # the shop has ended the server that it started
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from session_store._async.extension import AsyncExtension, of_bytes
 from session_store._async.namespace import AsyncNamespace
 from session_store._async.store import AsyncSessionStore
 from session_store.errors import NamespacePurgedError
-from session_store.web._core.policy import SessionPolicy, lifetime_ms, ttl_ms
+from session_store.web._core.policy import SessionPolicy, lifetime_ms
 from session_store.web._core.records import (
     CREATE,
     RENEW,
@@ -36,10 +36,9 @@ class AsyncRecords:
         self._raw = of_bytes(store)
         self._policy = policy
 
-    def namespace(self, session_id: str, *, has_owner: bool) -> AsyncNamespace[Any]:
+    def namespace(self, session_id: str, *, ttl_ms: int) -> AsyncNamespace[Any]:
         """The application's slots of a session, which are to live as long as it."""
-        ttl = ttl_ms(self._policy, has_owner=has_owner) / 1000
-        return self._store.namespace(session_id, existing=True, default_ttl=ttl)
+        return self._store.namespace(session_id, existing=True, default_ttl=ttl_ms / 1000)
 
     def codec(self, session_id: str) -> AsyncExtension[Any]:
         """What encodes and decodes the values of a session."""
@@ -61,10 +60,9 @@ class AsyncRecords:
         found = await self._raw.load_many(session_ids, SLOT)
         return {name: Record(fields) for name, fields in found.items() if isinstance(fields, dict)}
 
-    async def create(self, token: WebToken, changes: Changes) -> int:
+    async def create(self, token: WebToken, changes: Changes, *, ttl_ms: int) -> int:
         """The time at which it began; 0 where there is such a namespace already."""
-        policy = self._policy
-        args = (lifetime_ms(policy), ttl_ms(policy, has_owner=False), token.digest)
+        args = (lifetime_ms(self._policy), ttl_ms, token.digest)
         reply = await self._extension(token.id).once(CREATE, [SLOT], *args, *change_args(changes), creates=True)
         return int(reply)
 
@@ -83,15 +81,14 @@ class AsyncRecords:
         grace_ms: int,
         mode: str,
         is_login: bool,
-        has_owner: bool,
+        ttl_ms: int,
     ) -> Answer:
         lifetime = lifetime_ms(self._policy) if is_login else ""
-        ttl = ttl_ms(self._policy, has_owner=has_owner)
-        args = (token.digest, new.digest, grace_ms, mode, lifetime, ttl, *change_args(changes))
+        args = (token.digest, new.digest, grace_ms, mode, lifetime, ttl_ms, *change_args(changes))
         return await self._on_all_slots(ROTATE, token.id, args)
 
-    async def renew(self, token: WebToken, *, has_owner: bool) -> Answer:
-        return await self._on_all_slots(RENEW, token.id, (token.digest, ttl_ms(self._policy, has_owner=has_owner)))
+    async def renew(self, token: WebToken, *, ttl_ms: int) -> Answer:
+        return await self._on_all_slots(RENEW, token.id, (token.digest, ttl_ms))
 
     async def _on_all_slots(self, script: Any, session_id: str, args: tuple[Any, ...]) -> Answer:
         """A script that wants all slots of the namespace, which are listed before."""

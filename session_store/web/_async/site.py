@@ -38,10 +38,10 @@ class AsyncSite:
         """Takes note of what the server's clock said just now."""
         self._ahead_ms = now_ms - int(time.time() * 1000)
 
-    def is_due(self, record: Record) -> bool:
+    def is_due(self, record: Record, policy: SessionPolicy) -> bool:
         """Whether a session is to be renewed; also where it seems to have been in the future: then the clocks differ."""
         since = self.now_ms() - (record.ms("renewed") or 0)
-        return not 0 <= since < renew_after_ms(self.policy, has_owner=OWNER in record.fields)
+        return not 0 <= since < renew_after_ms(policy, has_owner=OWNER in record.fields)
 
     def event(self, what: str, session_id: str, **fields: Any) -> None:
         """Writes an event; never an id, nor anything of a session."""

@@ -14,7 +14,7 @@ from session_store._core.extension import kind_of
 from session_store.errors import NamespacePurgedError
 from session_store.web._async.site import AsyncSite
 from session_store.web._core.cookies import set_cookie
-from session_store.web._core.policy import has_a_say, lifetime_ms, merge_of
+from session_store.web._core.policy import has_a_say, lifetime_ms, merge_of, ttl_ms
 from session_store.web._core.records import LABEL, OWNER, SLOT, Answer, Changes, Record, encoded
 from session_store.web._core.state import Change, SessionData, differences
 from session_store.web._core.tokens import WebToken, new_token
@@ -43,15 +43,13 @@ class AsyncStoredSession(SessionData):
         self._record = record or Record({})
         self._owner: str | None = None
         self._state: State = state
-        self._sent = False  # the beginning of the response
-        self._has_failed = False  # by the status of the response
+        self._sent = self._has_failed = False  # the beginning of the response; and by its status
         self._cookie: str | None = None  # what the browser is to be told
-        self._is_due = False
+        self.policy = site.policy  # an adapter may give it one that differs in how long it lives without use
         self.was_logged_out = False  # by this request
         self.new = state == "new"
         if state == "live":
             self._load(self._record)
-            self._is_due = site.is_due(self._record)
 
     def _load(self, record: Record) -> None:
         session_id, owner = self._live().id, record.fields.get(OWNER)
@@ -134,7 +132,7 @@ class AsyncStoredSession(SessionData):
         while not now:  # a second time only where another one drew the same 128 bits
             token = new_token()
             stored = self._encoded(token.id, changes)
-            now = await site.records.create(token, stored)
+            now = await site.records.create(token, stored, ttl_ms=ttl_ms(self.policy, has_owner=False))
         self._token, self._state, self._record = token, "live", Record({"~secret": token.digest})
         self._decode = self._decoding(token.id)
         self._note(stored, now, created=now, renewed=now, deadline=now + lifetime)
@@ -213,11 +211,13 @@ class AsyncStoredSession(SessionData):
         changes = self._changes()
         if not changes or self._state in ("ended", "away"):
             return
+        await (self.begin() if self._state == "new" else self._save(changes))
+
+    async def begin(self) -> None:
+        """Store a session that is new, be it empty. One script call, 1 round trip."""
         if self._state == "new":
             self._check_open()
-            await self._create(changes)
-        else:
-            await self._save(changes)
+            await self._create(self._changes())
 
     async def refresh(self) -> None:
         """Load it again; what this request has changed and not saved is forgotten. HGETALL, 1 round trip.
@@ -233,10 +233,10 @@ class AsyncStoredSession(SessionData):
 
     async def alive(self) -> bool:
         """Whether it lives, and this request's token is its own; for a websocket, now and then. HGETALL, 1 round trip."""
-        if self._state != "live" or self._token is None:
+        if self._state != "live":
             return False
-        record = await self._site.records.load(self._token.id)
-        return record.standing(self._token, self._site.now_ms()) == "current"
+        token = self._live()
+        return (await self._site.records.load(token.id)).standing(token, self._site.now_ms()) == "current"
 
     async def namespace(self) -> AsyncNamespace[Any]:
         """Slots of the application's own that live as long as the session: a basket, a form. No I/O where it is stored.
@@ -244,10 +244,9 @@ class AsyncStoredSession(SessionData):
         A session that is new is stored first. What has ended stays so: writes are refused then with `NamespacePurgedError`.
         A slot that is given a TTL of its own ends by itself.
         """
-        if self._state == "new":
-            self._check_open()
-            await self._create(self._changes())
-        return self._site.records.namespace(self._live().id, has_owner=self._owner is not None)
+        await self.begin()
+        ttl = ttl_ms(self.policy, has_owner=self._owner is not None)
+        return self._site.records.namespace(self._live().id, ttl_ms=ttl)
 
     async def transaction(self, fn: Callable[[dict[str, Any]], R], max_retries: int | None = None) -> R:
         """Change the session by what is in it now, whatever other requests do: commit what a function makes of it.

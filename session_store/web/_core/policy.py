@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeVar
 
 from session_store._core.extension import Duration, check_count, check_wait, kind_of, to_milliseconds
@@ -97,6 +97,13 @@ def renew_after_ms(policy: SessionPolicy, *, has_owner: bool) -> int:
 def ttl_ms(policy: SessionPolicy, *, has_owner: bool) -> int:
     """The TTL that a renewal sets: `idle` after the last use, which may be as late as the next renewal."""
     return idle_ms(policy, has_owner=has_owner) + renew_after_ms(policy, has_owner=has_owner)
+
+
+def with_idle(policy: SessionPolicy, idle: Duration) -> SessionPolicy:
+    """The same for a session that has an `idle` of its own; the lifetime is the most that it can have."""
+    most = min(to_milliseconds(idle, "idle"), lifetime_ms(policy))
+    renew = None if policy.renew_after is None else min(to_milliseconds(policy.renew_after, "renew_after"), most) / 1000
+    return replace(policy, idle=most / 1000, anonymous_idle=None, renew_after=renew)
 
 
 def lifetime_ms(policy: SessionPolicy) -> int:

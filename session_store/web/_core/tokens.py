@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import secrets
 
 PATTERN = rb"[A-Za-z0-9_-]{22}\.[A-Za-z0-9_-]{43}"  # 16 and 32 random bytes
+_FORM = re.compile(PATTERN.decode())
 
 
 class WebToken:
@@ -26,6 +28,11 @@ class WebToken:
     def has(self, digest: bytes | None) -> bool:
         """Whether its secret has this digest."""
         return digest is not None and hmac.compare_digest(digest, self.digest)
+
+
+def read_token(text: str | None) -> WebToken | None:
+    """A token that a framework found in its cookie; None where it has not the form of one."""
+    return WebToken(text) if text is not None and _FORM.fullmatch(text) else None
 
 
 def new_token(session_id: str | None = None) -> WebToken:

@@ -10,7 +10,7 @@ from session_store._sync.extension import Extension, of_bytes
 from session_store._sync.namespace import Namespace
 from session_store._sync.store import SessionStore
 from session_store.errors import NamespacePurgedError
-from session_store.web._core.policy import SessionPolicy, lifetime_ms, ttl_ms
+from session_store.web._core.policy import SessionPolicy, lifetime_ms
 from session_store.web._core.records import (
     CREATE,
     RENEW,
@@ -37,10 +37,9 @@ class Records:
         self._raw = of_bytes(store)
         self._policy = policy
 
-    def namespace(self, session_id: str, *, has_owner: bool) -> Namespace[Any]:
+    def namespace(self, session_id: str, *, ttl_ms: int) -> Namespace[Any]:
         """The application's slots of a session, which are to live as long as it."""
-        ttl = ttl_ms(self._policy, has_owner=has_owner) / 1000
-        return self._store.namespace(session_id, existing=True, default_ttl=ttl)
+        return self._store.namespace(session_id, existing=True, default_ttl=ttl_ms / 1000)
 
     def codec(self, session_id: str) -> Extension[Any]:
         """What encodes and decodes the values of a session."""
@@ -62,10 +61,9 @@ class Records:
         found = self._raw.load_many(session_ids, SLOT)
         return {name: Record(fields) for name, fields in found.items() if isinstance(fields, dict)}
 
-    def create(self, token: WebToken, changes: Changes) -> int:
+    def create(self, token: WebToken, changes: Changes, *, ttl_ms: int) -> int:
         """The time at which it began; 0 where there is such a namespace already."""
-        policy = self._policy
-        args = (lifetime_ms(policy), ttl_ms(policy, has_owner=False), token.digest)
+        args = (lifetime_ms(self._policy), ttl_ms, token.digest)
         reply = self._extension(token.id).once(CREATE, [SLOT], *args, *change_args(changes), creates=True)
         return int(reply)
 
@@ -84,15 +82,14 @@ class Records:
         grace_ms: int,
         mode: str,
         is_login: bool,
-        has_owner: bool,
+        ttl_ms: int,
     ) -> Answer:
         lifetime = lifetime_ms(self._policy) if is_login else ""
-        ttl = ttl_ms(self._policy, has_owner=has_owner)
-        args = (token.digest, new.digest, grace_ms, mode, lifetime, ttl, *change_args(changes))
+        args = (token.digest, new.digest, grace_ms, mode, lifetime, ttl_ms, *change_args(changes))
         return self._on_all_slots(ROTATE, token.id, args)
 
-    def renew(self, token: WebToken, *, has_owner: bool) -> Answer:
-        return self._on_all_slots(RENEW, token.id, (token.digest, ttl_ms(self._policy, has_owner=has_owner)))
+    def renew(self, token: WebToken, *, ttl_ms: int) -> Answer:
+        return self._on_all_slots(RENEW, token.id, (token.digest, ttl_ms))
 
     def _on_all_slots(self, script: Any, session_id: str, args: tuple[Any, ...]) -> Answer:
         """A script that wants all slots of the namespace, which are listed before."""

@@ -10,7 +10,7 @@ from session_store._core.extension import check_wait, kind_of
 from session_store.web._sync.stored import StoredSession
 from session_store.web._core.cookies import delete_cookie, set_cookie
 from session_store.web._core.outcome import NOT_SAVED, Facts, Step, decide
-from session_store.web._core.policy import FLASHES, lifetime_ms
+from session_store.web._core.policy import FLASHES, lifetime_ms, ttl_ms
 from session_store.web._core.records import Changes, Record
 from session_store.web._core.tokens import new_token
 from session_store.web.errors import SessionSentError
@@ -82,12 +82,12 @@ class WebSession(StoredSession):
 
     def _rotate(self, changes: Changes, grace: float, mode: str, *, is_login: bool) -> None:
         site, token = self._site, self._live()
-        new, has_owner = new_token(token.id), is_login or self._owner is not None
+        new, ttl = new_token(token.id), ttl_ms(self.policy, has_owner=is_login or self._owner is not None)
         grace_ms = int(check_wait(grace, "grace") * 1000)
         answer, stored = self._merging(
             changes,
             lambda changes: site.records.rotate(
-                token, new, changes, grace_ms=grace_ms, mode=mode, is_login=is_login, has_owner=has_owner
+                token, new, changes, grace_ms=grace_ms, mode=mode, is_login=is_login, ttl_ms=ttl
             ),
         )
         self._done(answer)
@@ -95,7 +95,6 @@ class WebSession(StoredSession):
         self._record.fields["~secret"] = new.digest
         lifetime = lifetime_ms(site.policy)
         self._note(stored, now, renewed=now, **({"auth": now, "deadline": now + lifetime} if is_login else {}))
-        self._is_due = False
         left = (self._record.ms("deadline") or now) - now
         self._cookie = set_cookie(site.cookie, new, left / 1000)
         site.event("rotated", new.id)
@@ -117,7 +116,7 @@ class WebSession(StoredSession):
     def _forget(self) -> None:
         dict.clear(self)
         self.was_cleared = False
-        self._token, self._owner, self._state, self._record, self._is_due = None, None, "new", Record({}), False
+        self._token, self._owner, self._state, self._record = None, None, "new", Record({})
         self._fill({}, lambda key, data: None)
 
     @property
@@ -125,6 +124,28 @@ class WebSession(StoredSession):
         """Seconds since the owner logged in; None where nobody is."""
         since = self._record.ms("auth")
         return None if since is None or self._owner is None else (self._site.now_ms() - since) / 1000
+
+    @property
+    def time_left(self) -> float | None:
+        """Seconds until it ends at the latest; None where it is not stored."""
+        until = self._record.ms("deadline")
+        return None if until is None else (until - self._site.now_ms()) / 1000
+
+    # For adapters of frameworks that keep the cookie themselves.
+
+    @property
+    def token(self) -> str | None:
+        """What the browser is to have. It is a secret."""
+        return None if self._token is None else self._token.text
+
+    @property
+    def is_superseded(self) -> bool:
+        """Whether the token of this request was replaced, by a login or a rotation: nothing is loaded or saved by it."""
+        return self._state == "superseded"
+
+    def changed(self) -> frozenset[str]:
+        """The keys that differ from what is stored."""
+        return frozenset(self._changes())
 
     # The end of a request.
 
@@ -158,8 +179,8 @@ class WebSession(StoredSession):
                 self.save()
             elif step in (Step.SAVE, Step.CREATE):
                 self.save()
-            if self._is_due and self._state == "live" and status < NOT_SAVED:
-                self._renew()
+            if status < NOT_SAVED:
+                self.renew()
         self._sent = True
         self._has_failed = status >= NOT_SAVED
         return self._headers()
@@ -170,9 +191,12 @@ class WebSession(StoredSession):
         self.logout()
         self.update(kept)
 
-    def _renew(self) -> None:
-        self._is_due = False
-        answer = self._site.records.renew(self._live(), has_owner=self._owner is not None)
+    def renew(self, *, now: bool = False) -> None:
+        """Have it live on, where that is due, or `now`; adapters do. It is no error where it has ended. 2 round trips."""
+        if self._state != "live" or not (now or self._site.is_due(self._record, self.policy)):
+            return
+        ttl = ttl_ms(self.policy, has_owner=self._owner is not None)
+        answer = self._site.records.renew(self._live(), ttl_ms=ttl)
         if answer.outcome == "done":
             self._note({}, answer.now_ms, renewed=answer.now_ms)
 

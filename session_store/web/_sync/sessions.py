@@ -14,7 +14,7 @@ from session_store.web._sync.site import Site
 from session_store.web._core.cookies import MOST_TOKENS, CookiePolicy, find_tokens
 from session_store.web._core.info import SessionInfo
 from session_store.web._core.policy import SessionPolicy, idle_ms
-from session_store.web._core.tokens import WebToken
+from session_store.web._core.tokens import WebToken, read_token
 
 _DEFAULT_COOKIE = CookiePolicy()
 _IN_FLIGHT_MS = 60_000  # after a token was replaced: so long a request may have been on its way with it
@@ -66,13 +66,22 @@ class Sessions:
         tokens = find_tokens(self.cookie, cookies)
         if len(tokens) > MOST_TOKENS:
             self._site.event("refused", tokens[0].id, reason="ambiguous")
-            return self._kind(self._site)
+            return self.new()
         found = [self._session(token) for token in tokens]
         live = [session for session in found if session.id is not None]
         if len(live) > 1:  # somebody else may have set one of them
             self._site.event("refused", tokens[0].id, reason="ambiguous")
-            return self._kind(self._site)
-        return live[0] if live else self._kind(self._site)
+            return self.new()
+        return live[0] if live else self.new()
+
+    def open(self, token: str | None) -> WebSession:
+        """The session of a token that a framework found in a cookie of its own; else as `load`."""
+        read = read_token(token)
+        return self.new() if read is None else self._session(read)
+
+    def new(self) -> WebSession:
+        """A session that is stored when something is written to it. No I/O."""
+        return self._kind(self._site)
 
     def _session(self, token: WebToken) -> WebSession:
         record = self._site.records.load(token.id)
@@ -88,7 +97,7 @@ class Sessions:
         # A request that was on its way while the token was replaced must not take the browser's new cookie from it.
         if standing == "superseded" and self._site.now_ms() - (record.ms("rotated") or 0) < _IN_FLIGHT_MS:
             return self._kind(self._site, token, None, "superseded")
-        return self._kind(self._site)
+        return self.new()
 
     def unavailable(self) -> WebSession:
         """An empty session that is not saved, for a request that is answered while Redis is away. No I/O."""

@@ -153,6 +153,21 @@ async def test_a_commit_to_a_namespace_that_has_ended_meanwhile_is_refused(
     assert await ns.slots() == []
 
 
+@pytest.mark.parametrize("fence", [None, 60], ids=["purged", "fenced"])
+async def test_a_closure_that_only_reads_is_refused_as_well(
+    ns: AsyncNamespace, existing: AsyncNamespace, fence: float | None
+) -> None:
+    """It has seen what was there before the end, and nothing tells it so but the refusal."""
+
+    async def fn(snap: Any, ops: Any) -> bool:
+        await ns.purge(fence=fence)
+        return await snap.exists("s")
+
+    await ns.create(lifetime=500)
+    with pytest.raises(NamespacePurgedError):
+        await (ns if fence else existing).with_cas("s", fn)
+
+
 async def test_reads_of_a_namespace_that_is_none_find_nothing(existing: AsyncNamespace) -> None:
     assert (await existing.get("s"), await existing.load(), await existing.slots()) == (None, {}, [])
     assert (await existing.touch(), await existing.purge()) == (0, 0)

@@ -154,6 +154,21 @@ def test_a_commit_to_a_namespace_that_has_ended_meanwhile_is_refused(
     assert ns.slots() == []
 
 
+@pytest.mark.parametrize("fence", [None, 60], ids=["purged", "fenced"])
+def test_a_closure_that_only_reads_is_refused_as_well(
+    ns: Namespace, existing: Namespace, fence: float | None
+) -> None:
+    """It has seen what was there before the end, and nothing tells it so but the refusal."""
+
+    def fn(snap: Any, ops: Any) -> bool:
+        ns.purge(fence=fence)
+        return snap.exists("s")
+
+    ns.create(lifetime=500)
+    with pytest.raises(NamespacePurgedError):
+        (ns if fence else existing).with_cas("s", fn)
+
+
 def test_reads_of_a_namespace_that_is_none_find_nothing(existing: Namespace) -> None:
     assert (existing.get("s"), existing.load(), existing.slots()) == (None, {}, [])
     assert (existing.touch(), existing.purge()) == (0, 0)

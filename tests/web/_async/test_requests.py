@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 from support.recorder import Recorder
-from web._async.conftest import Browser
+from web._async.conftest import DAY, Browser
 
 from session_store import EncryptedCodec, JsonCodec
 from session_store.web import SessionTooLargeError
+from session_store.web._core.policy import with_idle
 from session_store.web._core.tokens import WebToken
 
 
@@ -276,3 +277,27 @@ async def test_reprs_show_nothing(browser: Browser) -> None:
     session["secret-key"] = "secret-value"
     for thing in (session, session._token, browser.sessions, session._changes):
         assert "secret" not in repr(thing) and (browser.cookie or "")[23:] not in repr(thing)
+
+
+async def test_adapters_that_keep_the_cookie_themselves(site: Any, client: Any, pass_time: Any) -> None:
+    """A session is begun though it is empty, opened by its token, and may live for a time of its own."""
+    sessions = site(renew_after=3_600)
+    session = await sessions.open(None)
+    session.policy = with_idle(session.policy, 1_000)
+    await session.begin()
+    found = await sessions.open(session.token)
+    assert (found.id, found.is_superseded, found.new) == (session.id, False, False)
+    for wrong in ("x", f"{session.token}\n", "A" * 22 + "." + "B" * 43, str(session.id)):
+        assert (await sessions.open(wrong)).id is None
+    namespace = await session.namespace()
+    assert 1_995 <= (await namespace.ttl("session") or 0) <= 2_000
+    await pass_time(900)
+    await found.renew()
+    assert (await namespace.ttl("session") or 0) <= 1_100
+    await found.renew(now=True)
+    assert (await namespace.ttl("session") or 0) > DAY
+    await session.rotate(0)
+    assert (await sessions.open(found.token)).is_superseded
+    longest = with_idle(sessions.policy, 400 * DAY)
+    assert (longest.idle, longest.renew_after) == (90 * DAY, 3_600)
+    assert with_idle(site().policy, 50).renew_after is None

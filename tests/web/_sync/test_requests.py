@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 from support.recorder import Recorder
-from web._sync.conftest import Browser
+from web._sync.conftest import DAY, Browser
 
 from session_store import EncryptedCodec, JsonCodec
 from session_store.web import SessionTooLargeError
+from session_store.web._core.policy import with_idle
 from session_store.web._core.tokens import WebToken
 
 
@@ -277,3 +278,27 @@ def test_reprs_show_nothing(browser: Browser) -> None:
     session["secret-key"] = "secret-value"
     for thing in (session, session._token, browser.sessions, session._changes):
         assert "secret" not in repr(thing) and (browser.cookie or "")[23:] not in repr(thing)
+
+
+def test_adapters_that_keep_the_cookie_themselves(site: Any, client: Any, pass_time: Any) -> None:
+    """A session is begun though it is empty, opened by its token, and may live for a time of its own."""
+    sessions = site(renew_after=3_600)
+    session = sessions.open(None)
+    session.policy = with_idle(session.policy, 1_000)
+    session.begin()
+    found = sessions.open(session.token)
+    assert (found.id, found.is_superseded, found.new) == (session.id, False, False)
+    for wrong in ("x", f"{session.token}\n", "A" * 22 + "." + "B" * 43, str(session.id)):
+        assert (sessions.open(wrong)).id is None
+    namespace = session.namespace()
+    assert 1_995 <= (namespace.ttl("session") or 0) <= 2_000
+    pass_time(900)
+    found.renew()
+    assert (namespace.ttl("session") or 0) <= 1_100
+    found.renew(now=True)
+    assert (namespace.ttl("session") or 0) > DAY
+    session.rotate(0)
+    assert (sessions.open(found.token)).is_superseded
+    longest = with_idle(sessions.policy, 400 * DAY)
+    assert (longest.idle, longest.renew_after) == (90 * DAY, 3_600)
+    assert with_idle(site().policy, 50).renew_after is None
