@@ -3,7 +3,9 @@
 PYTEST_DONT_REWRITE: pytest knows this package for its plugin, and would warn when it was imported before.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from session_store._core.lazy import lazily
 
 if TYPE_CHECKING:
     from session_store._async.directory import AsyncDirectory
@@ -55,7 +57,6 @@ _HOMES = {
     "fingerprints": ("fingerprint",),
     "testing": ("AsyncInMemoryClient", "InMemoryClient"),
 }
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "AsyncCasSnapshot",
@@ -88,16 +89,4 @@ __all__ = [
     "fingerprint",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    thing = getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
-    globals()[name] = thing
-    return thing
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazily(globals(), _HOMES)

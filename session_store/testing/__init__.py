@@ -4,7 +4,9 @@ Its parts come with the extra `session-store[testing]`. Fixtures for pytest are 
 pytest loads by itself.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from session_store._core.lazy import lazily
 
 if TYPE_CHECKING:
     from session_store.testing._async.conformance import AsyncClientConformance
@@ -34,7 +36,6 @@ _HOMES = {
     "model": ("check_against_model",),
     "strategies": ("fields", "json_values", "namespaces", "slots", "text_values", "ttls"),
 }
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "AsyncClientConformance",
@@ -59,22 +60,4 @@ __all__ = [
     "ttls",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    try:
-        home = import_module(f"{__name__}.{_HOME_OF[name]}")
-    except ModuleNotFoundError as error:
-        raise ImportError(
-            f"session_store.testing.{name} needs {error.name}: pip install 'session-store[testing]'"
-        ) from error
-    thing = getattr(home, name)
-    globals()[name] = thing
-    return thing
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazily(globals(), _HOMES, extra="testing")

@@ -1,6 +1,8 @@
 """Sessions of browsers: two tabs lose nothing, a login ends the old token, a logout is final, a page view writes nothing."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from session_store._core.lazy import lazily
 
 if TYPE_CHECKING:
     from session_store.web._async.session import AsyncWebSession
@@ -33,7 +35,6 @@ _HOMES = {
         *("SessionTooLargeError", "TooManySessionsError"),
     ),
 }
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "AsyncSessions",
@@ -51,16 +52,4 @@ __all__ = [
     "WebSession",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    thing = getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
-    globals()[name] = thing
-    return thing
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazily(globals(), _HOMES)
