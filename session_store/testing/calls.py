@@ -139,6 +139,7 @@ def _any_call(
         _call("touch", ttl=ttl),
         _call("touch", options=st.just({"scan": True}), ttl=ttl),
         _call("purge", scan=st.booleans()),
+        _call("create", options=st.fixed_dictionaries({"lifetime": ttl})),
         _call("slots"),
         _call("load", more_args=st.lists(slot, max_size=3)),
     )
@@ -178,7 +179,7 @@ def operations(
 
     - `slots`, `fields`: strategies for names. One list keeps to at most three of each, so that its calls meet.
     - `values`: a strategy for values; give `json_values()` to a store with a `JsonCodec`.
-    - `ttls`: a strategy for what `ttl=` and `fence=` get; unless given, a minute or longer, so that nothing expires
+    - `ttls`: a strategy for what `ttl=`, `fence=` and `lifetime=` get; unless given, a minute or longer, so that nothing expires
       while a list is run.
     - `min_size`, `max_size`: how many calls.
 

@@ -34,12 +34,9 @@ __all__ = ["SessionMiddleware", "SessionStore", "sessions"]
 
 
 class SessionStore(Content):
-    """The session of a request. Beyond Django's methods: `id`, `transaction`, `atransaction`, `namespace`.
+    """The session of a request. Beyond Django's methods: `id`, `transaction`, `atransaction`, `namespace`."""
 
-    `label`: set it beside `auth.login`, for `sessions().of(owner)` to show it.
-    """
-
-    label: Any = None
+    label: Any = None  # what `sessions().of(owner)` shows of it: to be set beside `auth.login`
 
     def load(self) -> WebSession:
         """What is stored. An unknown key becomes None; one that was replaced stays, lest the browser's new one be deleted."""
@@ -132,6 +129,7 @@ class SessionStore(Content):
 
     def delete(self, session_key: str | None = None) -> None:
         """Ends it for good: what slower requests write is refused."""
+        self.accessed = True
         session = sessions().open(session_key or self.session_key)
         if session.id is not None and not session.is_superseded:
             session.logout()
