@@ -344,6 +344,53 @@ async def test_a_websocket_gets_its_cookie_when_it_is_accepted(sessions: AsyncSe
     assert (await sessions.load([cookie])) == {"socket": 2}
 
 
+async def test_a_websocket_without_redis_is_closed(sessions: AsyncSessions, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fail(*args: Any) -> None:
+        raise ConnectionError
+
+    cookie = f"__Host-session={'A' * 22}.{'B' * 43}".encode()
+    monkeypatch.setattr(type(sessions._site.records), "load", fail)
+    scope = {"type": "websocket", "headers": [(b"cookie", cookie)]}
+    sent = await call(shop(sessions), scope, {"type": "websocket.connect"})
+    assert sent == [{"type": "websocket.close", "code": 1013, "reason": ""}]
+
+
+async def test_a_refusal_after_the_beginning_passes_through(
+    sessions: AsyncSessions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There is nothing left to answer with."""
+
+    async def conflict(self: Any) -> None:
+        raise SessionConflictError(("a",))
+
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(shop(sessions)), base_url=SITE) as browser:
+        monkeypatch.setattr("session_store.web.AsyncWebSession.finish_late", conflict)
+        with pytest.raises(SessionConflictError):
+            await browser.get("/")
+
+
+async def test_a_transaction_must_not_wait(sessions: AsyncSessions) -> None:
+    async def coroutine(data: dict[str, Any]) -> None: ...
+
+    session = await sessions.load([])
+    with pytest.raises(TypeError, match="fn must be a plain function"):
+        await session.transaction(coroutine)
+
+
+async def test_an_unloaded_session_says_how_to_load_it(sessions: AsyncSessions) -> None:
+    errors = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        session = scope["session"]
+        for ask in (len, list, lambda session: session.mark_accessed(), lambda session: session.update(a=1)):
+            with pytest.raises(RuntimeError, match="await load_session") as caught:
+                ask(session)
+            errors.append(caught.value)
+
+    await call(SessionMiddleware(app, sessions, load="lazy"), {"type": "http"})
+    assert len(errors) == 4
+
+
 async def test_clear_site_data(sessions: AsyncSessions) -> None:
     app = shop(sessions, clear_site_data=("cache", "storage"))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=SITE) as browser:

@@ -27,3 +27,14 @@ def test_an_attempt_that_saw_slots_of_two_moments_is_lost() -> None:
 
     assert mine.with_cas("a", closure, max_retries=1) == "done"
     assert seen == ["x" + LONG, LONG]
+
+
+def test_what_another_program_writes_is_not_what_the_index_remembers() -> None:
+    """Where the slot had ended, and something else keeps the index: then it is nobody's that `touch` would renew."""
+    model = Model({"u": "p:u:"}, 60, one_client=False)
+    ns, outsider = model.handle(0, "u"), model.handle(2, "u")
+    ns.set("a", "1", ttl=100)
+    ns.set("b", "1", ttl=900)
+    model.advance(240)
+    outsider.write("a", "string", "2", 940)
+    assert (ns.get("a"), ns.slots(), ns.touch()) == ("2", ["b"], 1)

@@ -287,9 +287,14 @@ async def test_too_many_sessions(site: Any) -> None:
         await each.login("ann")
     assert [await each.alive_owner() for each in browsers] == [None, None, "ann", "ann"]
     strict = Browser(site(max_per_owner=2, at_limit="refuse"))
-    with pytest.raises(TooManySessionsError) as caught:
+    with pytest.raises(TooManySessionsError, match="has 2 sessions already") as caught:
         await strict.login("ann")
     assert caught.value.limit == 2 and strict.cookie is None
+    await strict.login("bob")
+    unreadable = (await strict.open()).id or ""
+    await strict.sessions.store.namespace(unreadable).hdel("session", "~label")
+    await (strict.sessions._site.records.raw(unreadable)).hset("session", "~label", b"{")
+    assert await strict.sessions.of("bob") == []
 
 
 async def test_ended_sessions_leave_the_list_of_their_owner(

@@ -9,6 +9,7 @@ from web._async.conftest import Browser
 
 from session_store import NamespacePurgedError
 from session_store.web import SessionConflictError, SessionEndedError, SessionSupersededError
+from session_store.web._core.records import Answer
 
 
 async def both(browser: Browser, **first: Any) -> tuple[Any, Any]:
@@ -180,6 +181,42 @@ async def test_within_the_grace_of_a_rotation_the_old_token_does_all(browser: Br
     await pass_time(11)
     with pytest.raises(SessionSupersededError):
         await slow.transaction(lambda data: data.update(b=3))
+
+
+async def test_a_transaction_after_a_logout(browser: Browser) -> None:
+    one, slow = await both(browser, a=1)
+    await one.logout()
+    with pytest.raises(SessionEndedError):
+        await slow.transaction(lambda data: data.update(a=2))
+    assert await browser.content() == {}
+
+
+async def test_merges_that_never_end_are_given_up(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where others change the same key faster, each time."""
+    browser = Browser(site(conflicts={"a": lambda loaded, stored, mine: mine}))
+    one, _ = await both(browser, a=1)
+
+    async def changed(*args: Any) -> Answer:
+        return Answer("changed", held={".a": b"7"})
+
+    monkeypatch.setattr("session_store.web._async.records.AsyncRecords.save", changed)
+    one["a"] += 1
+    with pytest.raises(SessionConflictError):
+        await one.save()
+
+
+async def test_slots_that_are_added_faster_than_they_are_listed(
+    browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await browser.put(a=1)
+    session = await browser.open()
+
+    async def listed(*args: Any, **options: Any) -> list[bytes]:
+        return [b"listed", b"another"]
+
+    monkeypatch.setattr("session_store._async.extension.AsyncExtension.once", listed)
+    with pytest.raises(RuntimeError, match="faster than they can be listed"):
+        await session.rotate()
 
 
 async def test_a_write_by_hand_makes_no_session(browser: Browser) -> None:

@@ -9,7 +9,7 @@ from support.recorder import Recorder
 from web._async.conftest import DAY, Browser
 
 from session_store import EncryptedCodec, JsonCodec
-from session_store.web import SessionTooLargeError
+from session_store.web import AsyncSessions, SessionSentError, SessionTooLargeError
 from session_store.web._core.policy import with_idle
 from session_store.web._core.tokens import WebToken
 
@@ -210,6 +210,39 @@ async def test_what_is_no_value_is_told_by_its_key(browser: Browser) -> None:
         await browser.close(session)
     with pytest.raises(TypeError, match="a key of a session must be a str, got int"):
         session[1] = 2  # type: ignore[index]
+
+
+async def test_the_rest_of_a_dict(browser: Browser) -> None:
+    """What is asked for all at once counts as asked for."""
+    first = await browser.put(a=1, b=2)
+    assert first.created is not None and first.time_left is not None and first.changed() == frozenset()
+    session = await browser.open()
+    session.mark_modified()
+    assert (len(session), sorted(session), sorted(session.values())) == (2, ["a", "b"], [1, 2])
+    assert session != {"a": 1} and "c" not in session
+    session.setdefault("a", 5)
+    key, value = session.popitem()
+    session["c"] = value
+    assert session.changed() == {key, "c"}
+    assert (await browser.sessions.open(None)).time_left is None
+
+
+async def test_what_makes_no_sense_is_refused(browser: Browser) -> None:
+    session = await browser.open()
+    await session.refresh()
+    await session.rotate()
+    assert session.id is None and not await session.alive()
+    with pytest.raises(TypeError, match="owner must be a str"):
+        await session.login(7)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="fn must be a plain function"):
+        await session.transaction(None)  # type: ignore[arg-type]
+    for options in ({"store": None}, {"policy": None}, {"cookie": None}):
+        given = {"store": browser.sessions.store, "policy": browser.sessions.policy, **options}
+        with pytest.raises(TypeError, match=f"{next(iter(options))} must be"):
+            AsyncSessions(given.pop("store"), **given)
+    await browser.close(session)
+    with pytest.raises(SessionSentError, match="before the first byte"):
+        await session.rotate()
 
 
 async def test_a_request_that_failed_saves_nothing(browser: Browser) -> None:

@@ -288,9 +288,14 @@ def test_too_many_sessions(site: Any) -> None:
         each.login("ann")
     assert [each.alive_owner() for each in browsers] == [None, None, "ann", "ann"]
     strict = Browser(site(max_per_owner=2, at_limit="refuse"))
-    with pytest.raises(TooManySessionsError) as caught:
+    with pytest.raises(TooManySessionsError, match="has 2 sessions already") as caught:
         strict.login("ann")
     assert caught.value.limit == 2 and strict.cookie is None
+    strict.login("bob")
+    unreadable = (strict.open()).id or ""
+    strict.sessions.store.namespace(unreadable).hdel("session", "~label")
+    (strict.sessions._site.records.raw(unreadable)).hset("session", "~label", b"{")
+    assert strict.sessions.of("bob") == []
 
 
 def test_ended_sessions_leave_the_list_of_their_owner(

@@ -10,6 +10,7 @@ from web._sync.conftest import Browser
 
 from session_store import NamespacePurgedError
 from session_store.web import SessionConflictError, SessionEndedError, SessionSupersededError
+from session_store.web._core.records import Answer
 
 
 def both(browser: Browser, **first: Any) -> tuple[Any, Any]:
@@ -181,6 +182,42 @@ def test_within_the_grace_of_a_rotation_the_old_token_does_all(browser: Browser,
     pass_time(11)
     with pytest.raises(SessionSupersededError):
         slow.transaction(lambda data: data.update(b=3))
+
+
+def test_a_transaction_after_a_logout(browser: Browser) -> None:
+    one, slow = both(browser, a=1)
+    one.logout()
+    with pytest.raises(SessionEndedError):
+        slow.transaction(lambda data: data.update(a=2))
+    assert browser.content() == {}
+
+
+def test_merges_that_never_end_are_given_up(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where others change the same key faster, each time."""
+    browser = Browser(site(conflicts={"a": lambda loaded, stored, mine: mine}))
+    one, _ = both(browser, a=1)
+
+    def changed(*args: Any) -> Answer:
+        return Answer("changed", held={".a": b"7"})
+
+    monkeypatch.setattr("session_store.web._sync.records.Records.save", changed)
+    one["a"] += 1
+    with pytest.raises(SessionConflictError):
+        one.save()
+
+
+def test_slots_that_are_added_faster_than_they_are_listed(
+    browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    browser.put(a=1)
+    session = browser.open()
+
+    def listed(*args: Any, **options: Any) -> list[bytes]:
+        return [b"listed", b"another"]
+
+    monkeypatch.setattr("session_store._sync.extension.Extension.once", listed)
+    with pytest.raises(RuntimeError, match="faster than they can be listed"):
+        session.rotate()
 
 
 def test_a_write_by_hand_makes_no_session(browser: Browser) -> None:

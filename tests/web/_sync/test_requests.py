@@ -10,7 +10,7 @@ from support.recorder import Recorder
 from web._sync.conftest import DAY, Browser
 
 from session_store import EncryptedCodec, JsonCodec
-from session_store.web import SessionTooLargeError
+from session_store.web import Sessions, SessionSentError, SessionTooLargeError
 from session_store.web._core.policy import with_idle
 from session_store.web._core.tokens import WebToken
 
@@ -211,6 +211,39 @@ def test_what_is_no_value_is_told_by_its_key(browser: Browser) -> None:
         browser.close(session)
     with pytest.raises(TypeError, match="a key of a session must be a str, got int"):
         session[1] = 2  # type: ignore[index]
+
+
+def test_the_rest_of_a_dict(browser: Browser) -> None:
+    """What is asked for all at once counts as asked for."""
+    first = browser.put(a=1, b=2)
+    assert first.created is not None and first.time_left is not None and first.changed() == frozenset()
+    session = browser.open()
+    session.mark_modified()
+    assert (len(session), sorted(session), sorted(session.values())) == (2, ["a", "b"], [1, 2])
+    assert session != {"a": 1} and "c" not in session
+    session.setdefault("a", 5)
+    key, value = session.popitem()
+    session["c"] = value
+    assert session.changed() == {key, "c"}
+    assert (browser.sessions.open(None)).time_left is None
+
+
+def test_what_makes_no_sense_is_refused(browser: Browser) -> None:
+    session = browser.open()
+    session.refresh()
+    session.rotate()
+    assert session.id is None and not session.alive()
+    with pytest.raises(TypeError, match="owner must be a str"):
+        session.login(7)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="fn must be a plain function"):
+        session.transaction(None)  # type: ignore[arg-type]
+    for options in ({"store": None}, {"policy": None}, {"cookie": None}):
+        given = {"store": browser.sessions.store, "policy": browser.sessions.policy, **options}
+        with pytest.raises(TypeError, match=f"{next(iter(options))} must be"):
+            Sessions(given.pop("store"), **given)
+    browser.close(session)
+    with pytest.raises(SessionSentError, match="before the first byte"):
+        session.rotate()
 
 
 def test_a_request_that_failed_saves_nothing(browser: Browser) -> None:
