@@ -78,7 +78,8 @@ def tests(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with tarfile.open(archive) as tar:
         # Python has the filter from 3.11.4 on, and later versions warn without it.
         tar.extractall(folder, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))
-    return folder / f"django-{django.__version__}" / "tests"
+    [tests] = folder.glob("[Dd]jango-*/tests")
+    return tests
 
 
 @pytest.mark.parametrize("use_tz", [True, False], ids=["USE_TZ", "naive"])
@@ -91,7 +92,7 @@ def test_djangos_own_tests(tests: Path, use_tz: bool, ours: bool) -> None:
     )
     assert done.stdout, done.stderr
     result = json.loads(done.stdout.splitlines()[-1])
-    assert set(result["bad"]) == CANNOT[ours], done.stderr
+    assert set(result["bad"]) <= CANNOT[ours], done.stderr  # Django 4.2 does not have all of these
     assert (result["run"] > 30, result["skipped"]) == (
         True,
         0,
