@@ -155,7 +155,7 @@ def failure(client: redis.Redis, **options: Any) -> str:
         (ReadsFromItsCache, r"get\("),
         (ForgetsTheEmptyField, r"hgetall\("),
         (KeepsARecord, "-log"),
-        (TouchesNothing, "touch|TTL of the index|keys at the client"),
+        (TouchesNothing, "touch|TTL of the index|only in the index|keys at the client"),
         (NeverCompares, r"with_cas\("),
     ],
 )
