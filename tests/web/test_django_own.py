@@ -92,7 +92,9 @@ def test_djangos_own_tests(tests: Path, use_tz: bool, ours: bool) -> None:
     )
     assert done.stdout, done.stderr
     result = json.loads(done.stdout.splitlines()[-1])
-    assert set(result["bad"]) <= CANNOT[ours], done.stderr  # Django 4.2 does not have all of these
+    source = (tests / "sessions_tests" / "tests.py").read_text()
+    there = {name for name in CANNOT[ours] if f"def {name}(" in source}  # Django 4.2 does not have all of them
+    assert set(result["bad"]) == there, done.stderr
     assert (result["run"] > 30, result["skipped"]) == (
         True,
         0,
