@@ -31,6 +31,7 @@ WORKLOADS = (
     "scale",
     "mix",
     "basket",
+    "web",
 )
 
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from statistics import quantiles
+from typing import TypeVar
 
 from benchmarks.results import OURS, Result, Spread
 
 Side = Callable[[], float]  # does one round's work, and gives what was measured of it
 AsyncSide = Callable[[], Awaitable[float]]
+P = TypeVar("P")
 Samples = dict[str, list[float]]  # by peer, in the order of the rounds
 
 
-def turns(peers: Iterable[str], rounds: int, warm_up: int) -> Iterator[tuple[str, bool]]:
+def turns(peers: Iterable[P], rounds: int, warm_up: int) -> Iterator[tuple[P, bool]]:
     """Whose turn it is, and whether it counts; the order turns round from one round to the next."""
     order = list(peers)
     for number in range(-warm_up, rounds):

@@ -13,7 +13,7 @@ from benchmarks.texts import AIMS, INTRODUCTION, TEXTS, Text
 
 Row = Sequence[str]
 WIDEST_PADDED = 40  # characters
-COUNTS = ("attempted", "acknowledged", "given up", "lost")  # in this order
+COUNTS = ("attempted", "acknowledged", "given up", "lost", "commands", "bytes per session")  # in this order
 
 
 def readme(run: dict[str, Any]) -> str:
@@ -97,7 +97,7 @@ def _spread(spread: Spread | None) -> str:
 
 
 def _counts(line: Result, names: Iterable[str]) -> list[str]:
-    return [f"{line.counts[name]:,}" if name in line.counts else "" for name in names]
+    return [f"{line.counts[name]:,g}" if name in line.counts else "" for name in names]
 
 
 def _notes(lines: Iterable[Result]) -> str:

@@ -18,7 +18,7 @@ class Result:
     - `workload`, `case`, `peer`: what was done, how, by whom; "single calls", "hset", "redis-py".
     - `unit`: of `median`, `low` and `high`, which are the median and the quartiles of the rounds.
     - `ratio`: ours / theirs, as median and quartiles over the rounds of the ratio within a round; None for ourselves.
-    - `counts`: {"attempted": 300, "lost": 3, "given up": 12}; empty where nothing can be lost.
+    - `counts`: {"attempted": 300, "lost": 3, "given up": 12}, or {"commands": 2}; empty where there is nothing to count.
     - `note`: empty, or one line: "not run: ..", "no locking: last write wins".
     - `cores`: "awake" or "idle", the state in which one caller was timed; empty where many worked.
     """
@@ -31,7 +31,7 @@ class Result:
     low: float
     high: float
     ratio: Spread | None = None
-    counts: dict[str, int] = field(default_factory=dict)
+    counts: dict[str, float] = field(default_factory=dict)
     note: str = ""
     cores: str = ""
 

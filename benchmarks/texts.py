@@ -114,4 +114,21 @@ TEXTS = {
         "Workers that add to one session's basket at once; each add is one request in the idiom of the library. To "
         "look at: which libraries lose what they have acknowledged. Speed without correctness is shown as such.",
     ),
+    "two tabs": Text(
+        "Two tabs",
+        "Two requests of one browser, whole ones, each framework with our sessions (`session_store.web`) and with those that are "
+        "usual there. The first has read its session and waits; the second is answered meanwhile; then the first goes on, so "
+        "nothing is left to luck. Different keys: each sets one of its own. The same key: each adds one to a number; and each "
+        "appends to a list where it lies: ours in a `transaction`, and once by plain assignment, which is for values that are "
+        "not read to be written. A logout is lost when the browser, or who has a copy of its cookie, is logged in afterwards; a "
+        "login, when the browser is not. Given up: the browser was told so, with a status of 400 or 409. To look at: what was "
+        "acknowledged and is not there.",
+    ),
+    "web requests": Text(
+        "Web requests",
+        "The same shops, asked by one browser in one process, without a network or an HTTP server: its framework's work is "
+        "in the time, and the same for both. Sessions of five keys. Commands are those that one request sends, counted by "
+        "MONITOR; what a script does within it is not. Bytes per session: MEMORY USAGE of all keys, of a session that is "
+        "logged in, the list of its owner's sessions included. To look at: what a page view costs, and what a write.",
+    ),
 }

@@ -31,7 +31,7 @@ class Tally(Generic[P]):
         self.lost += acknowledged - kept
 
     @property
-    def counts(self) -> dict[str, int]:
+    def counts(self) -> dict[str, float]:
         """As `Result.counts`; empty where nothing was counted."""
         attempted = self.acknowledged + self.given_up
         if not attempted:
