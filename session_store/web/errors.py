@@ -29,9 +29,9 @@ class SessionSupersededError(SessionStoreError):
 
 
 class SessionConflictError(SessionStoreError):
-    """Another request changed the same keys, and the policy has `conflicts="raise"`. Nothing was written: answer 409.
+    """Others changed the same keys, and the policy has `conflicts="raise"`; or were faster at each attempt of a transaction.
 
-    Attribute: `keys`, those that were changed.
+    Nothing was written: answer 409. Attribute: `keys`, those that were changed; empty where it was a transaction.
     """
 
     def __init__(self, keys: tuple[str, ...]) -> None:
@@ -39,6 +39,10 @@ class SessionConflictError(SessionStoreError):
         self.keys = keys
 
     def __str__(self) -> str:
+        if not self.keys:
+            return (
+                "other requests have changed the session during each attempt of this transaction: let it be tried again"
+            )
         return f"another request has changed the same {len(self.keys)} keys meanwhile (attribute keys tells which)"
 
 

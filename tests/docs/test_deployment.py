@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import http.client
 import importlib.util
 import json
 import os
 import shlex
-import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,15 +16,14 @@ from pathlib import Path
 import pytest
 import redis
 from docs.pages import DOCS, ROOT
-from support.servers import Server, free_port
+from support.programs import SECONDS, Answer, ask, listens, started, until
+from support.servers import Server
 
 from session_store import SessionStore
 
 PAGE = DOCS["deployment"]
 COMMANDS = [line for block in PAGE.blocks if block.language == "sh" for line in block.code.splitlines()]
 MODULES = {"gunicorn": "gunicorn", "uwsgi": "pyuwsgi", "celery": "celery"}  # programs, and what has them
-ADDRESS = "127.0.0.1:8000"
-SECONDS = 60  # that starting, and all that is to be done, may take
 
 pytestmark = [pytest.mark.long, pytest.mark.skipif(sys.platform == "win32", reason="the servers are those of Unix")]
 
@@ -41,8 +37,8 @@ def own_server() -> Iterator[Server]:
 
 
 @contextmanager
-def started(command: str, folder: Path, server: Server) -> Iterator[int]:
-    """Runs a command of the page in a folder with its files. Gives the port, and has it end in an orderly way."""
+def commanded(command: str, folder: Path, server: Server) -> Iterator[int]:
+    """Runs a command of the page in a folder with its files. Gives the port."""
     program, *arguments = shlex.split(command)
     for module in (MODULES[program], *(name for name in ("gevent", "django") if name in command)):
         if importlib.util.find_spec(module) is None:
@@ -50,56 +46,12 @@ def started(command: str, folder: Path, server: Server) -> Iterator[int]:
     for block in PAGE.blocks:
         if block.file:
             (folder / block.file).write_text(block.code)
-    port = free_port()
-    arguments = [each.replace(ADDRESS, f"127.0.0.1:{port}") for each in arguments]
-    environment = {
-        **os.environ,
-        "HOME": str(folder),
-        "PYTHONPATH": str(ROOT),
-        "SECRET_KEY": "of this test",
-        "REDIS_URL": f"redis://127.0.0.1:{server.port}",
-    }
-    path = Path(sys.executable).with_name(program)
-    with (folder / "log").open("w") as log:
-        process = subprocess.Popen([path, *arguments], cwd=folder, env=environment, stdout=log, stderr=log)
-    try:
+    with started(program, arguments, folder, server, {"SECRET_KEY": "of this test"}) as port:
         yield port
-    finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            status = process.wait(SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            raise
-    written = (folder / "log").read_text()
-    assert status == 0, written
-    assert "MonkeyPatchWarning" not in written, written  # gevent's, where it came too late
 
 
-def until(holds: Callable[[], bool], folder: Path) -> None:
-    """Waits until something holds that other processes have to do."""
-    deadline = time.monotonic() + SECONDS
-    while not holds():
-        assert time.monotonic() < deadline, (folder / "log").read_text()
-        time.sleep(0.05)
-
-
-def post(port: int, path: str, cookie: str = "") -> tuple[int, bytes, str]:
-    """The status, the body, and the cookie that is set."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=SECONDS)
-    try:
-        connection.request("POST", path, headers={"Content-Length": "0", "Cookie": cookie})
-        response = connection.getresponse()
-        return response.status, response.read(), response.headers.get("Set-Cookie", "").partition(";")[0]
-    finally:
-        connection.close()
-
-
-def listens(port: int) -> bool:
-    try:
-        return post(port, "/nothing")[0] == 404
-    except OSError:
-        return False
+def post(port: int, path: str, cookie: str = "") -> Answer:
+    return ask(port, "POST", path, cookie)
 
 
 @pytest.mark.parametrize("command", [each for each in COMMANDS if " shop:app" in each or "uwsgi.ini" in each])
@@ -107,7 +59,7 @@ def test_two_workers_count_every_visit(command: str, own_server: Server, tmp_pat
     """Threads or greenlets of two processes write to one session at once: each visit has a number of its own."""
     visits: list[int] = []
     workers: set[int] = set()
-    with redis.Redis(port=own_server.port) as client, started(command, tmp_path, own_server) as port:
+    with redis.Redis(port=own_server.port) as client, commanded(command, tmp_path, own_server) as port:
         ns = SessionStore(client, prefix="shop", default_ttl=60).namespace("everybody")
         ns.delete("visits")
         until(lambda: listens(port), tmp_path)
@@ -130,7 +82,7 @@ def test_celery_pays_once(own_server: Server, tmp_path: Path) -> None:
     """What is delivered twice, at the same time perhaps, is booked once."""
     [command] = [each for each in COMMANDS if each.startswith("celery")]
     send = "import tasks; [tasks.paid.apply_async(('ann', 10), task_id=f'id-{n}') for n in range(40) for _ in 'ab']"
-    with redis.Redis(port=own_server.port) as client, started(command, tmp_path, own_server):
+    with redis.Redis(port=own_server.port) as client, commanded(command, tmp_path, own_server):
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "REDIS_URL": f"redis://127.0.0.1:{own_server.port}"}
         subprocess.run([sys.executable, "-c", send], cwd=tmp_path, env=environment, check=True, timeout=SECONDS)
         until(lambda: client.llen("celery") + client.hlen("unacked") + client.zcard("unacked_index") == 0, tmp_path)
@@ -141,7 +93,7 @@ def test_celery_pays_once(own_server: Server, tmp_path: Path) -> None:
 def test_django_keeps_a_basket_for_each_visitor(own_server: Server, tmp_path: Path) -> None:
     """And until the logout, after which its cookie begins another one."""
     [command] = [each for each in COMMANDS if "django_shop" in each]
-    with started(command, tmp_path, own_server) as port:
+    with commanded(command, tmp_path, own_server) as port:
         until(lambda: listens(port), tmp_path)
         assert post(port, "/basket/tea")[:2] == (200, b'{"tea": 1}')
         _, _, cookie = post(port, "/basket/tea")

@@ -12,7 +12,7 @@ import redis
 from support.servers import Server
 
 from session_store import JsonCodec, SessionStore
-from session_store.web import SessionPolicy, Sessions
+from session_store.web import SessionConflictError, SessionPolicy, Sessions
 
 pytestmark = pytest.mark.long
 
@@ -117,3 +117,29 @@ def test_an_owner_has_as_many_sessions_as_allowed(server: Server, prefix: str, c
     """[35] After many logins at once: neither more nor fewer."""
     assert at_once(server, prefix, cookie, "new") == [1] * PROCESSES
     assert sessions.count("bob") == 3
+
+
+@pytest.mark.parametrize(("faster", "is_done"), [(20, True), (21, False)])
+def test_a_transaction_among_faster_saves(
+    server: Server, cookie: str, sessions: Sessions, faster: int, is_done: bool
+) -> None:
+    """Saves of other keys make attempts lose as well, and wait for nobody: so there are more of these than elsewhere."""
+    session = sessions.load([cookie.encode()])
+    key = sessions.store.namespace(session.id or "").key("session")
+    attempts = []
+
+    def add(data: dict[str, Any]) -> None:
+        data["a"] += 1
+        attempts.append(data["a"])
+        if len(attempts) <= faster:
+            other.hset(key, ".other", len(attempts))
+
+    with redis.Redis(port=server.port) as other:
+        if is_done:
+            session.transaction(add)
+        else:
+            with pytest.raises(SessionConflictError, match="each attempt") as caught:
+                session.transaction(add)
+            assert caught.value.keys == ()
+    assert len(attempts) == 21
+    assert sessions.load([cookie.encode()]) == {"a": 1 + is_done, "other": faster}

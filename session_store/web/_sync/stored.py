@@ -12,7 +12,7 @@ from redis.exceptions import ConnectionError
 
 from session_store._sync.namespace import Namespace
 from session_store._core.extension import kind_of
-from session_store.errors import NamespacePurgedError
+from session_store.errors import CasContentionError, NamespacePurgedError
 from session_store.web._sync.site import Site
 from session_store.web._core.cookies import set_cookie
 from session_store.web._core.policy import has_a_say, lifetime_ms, merge_of, ttl_ms
@@ -29,6 +29,7 @@ from session_store.web.errors import (
 
 R = TypeVar("R")
 State = Literal["new", "live", "superseded", "ended", "away"]
+RETRIES = 20  # of a transaction, where the caller says nothing
 _MOST_MERGES = 16  # of one save, before giving up on others who change the same keys faster
 
 
@@ -254,9 +255,11 @@ class StoredSession(SessionData):
 
         `fn(data)`: changes a dict of all keys in place, and may run again. It is a plain function in both flavours, since it
         must not wait for anything. What it returned at the attempt that committed is returned; what it raises passes through,
-        and nothing is written. What this request had changed before goes along. `max_retries`: as in `with_cas`.
+        and nothing is written. What this request had changed before goes along. `max_retries`: as in `with_cas`; None: 20,
+        as an attempt is lost to a save of any key, and saves wait for nobody.
 
-        Raises what `with_cas` and `save` raise. 2 round trips, and 1 more for each attempt that was lost.
+        Raises `SessionConflictError` where others were faster each time, and what `with_cas` and `save` raise. 2 round
+        trips, and 1 more for each attempt that was lost.
         """
         if not callable(fn) or inspect.iscoroutinefunction(fn):
             raise TypeError(f"fn must be a plain function of the data, got {kind_of(fn)}")
@@ -290,10 +293,13 @@ class StoredSession(SessionData):
             fields = {name: held for name, held in record.fields.items() if name not in gone}
             return result, Record({**fields, **kept})
 
+        retries = RETRIES if max_retries is None else max_retries
         try:
-            result, record = self._site.records.raw(token.id).with_cas(SLOT, attempt, max_retries=max_retries)
+            result, record = self._site.records.raw(token.id).with_cas(SLOT, attempt, max_retries=retries)
         except NamespacePurgedError:
             self._done(Answer("ended"))
             raise
+        except CasContentionError as error:
+            raise SessionConflictError(()) from error
         self._load(record)
         return result
