@@ -69,7 +69,7 @@ ROWS: dict[str, tuple[list[Callable[[Visitor], None]], Callable[[Visitor], None]
     "`login` of a visitor with a session": ([Visitor.begin], log_in),
     "`logout`": ([Visitor.begin, log_in], log_out),
 }
-TABLE = {what: (commands, trips) for what, commands, trips in DOCS["web"].table("what")}
+TABLE = {what: (commands, trips) for what, commands, trips in DOCS["web-reference"].table("what")}
 
 
 def test_the_table_is_whole() -> None:
