@@ -7,6 +7,8 @@ namespace, slot, field or value. Namespaces and slots are in the attributes.
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class SessionStoreError(Exception):
     """The base of every error of this library."""
@@ -145,8 +147,11 @@ class ReplicationError(SessionStoreError):
     """A write was done, but fewer replicas have it than `min_replicas` asks for: a failover may lose it.
 
     Do not repeat it as it is: it happened. Look at the slot when the replicas are back, or tell the user that it may
-    get lost. Attributes: `key` (the full Redis key), `replicas` (how many have it), `min_replicas`.
+    get lost. Attributes: `key` (the full Redis key), `replicas` (how many have it), `min_replicas`, `reply` (what a layer's
+    script has answered; else None).
     """
+
+    reply: Any = None
 
     def __init__(self, key: str, replicas: int, min_replicas: int) -> None:
         super().__init__(key, replicas, min_replicas)

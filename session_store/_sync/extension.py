@@ -18,7 +18,7 @@ from session_store._core.scripts import Script
 from session_store._core.values import decoded
 from session_store.codecs import BytesCodec, V
 
-__all__ = ["Extension", "Script", "audit_of", "of_bytes"]
+__all__ = ["Extension", "Script", "audit_of", "min_replicas_of", "of_bytes"]
 
 
 def of_bytes(store: SessionStore[Any]) -> SessionStore[bytes]:
@@ -26,6 +26,11 @@ def of_bytes(store: SessionStore[Any]) -> SessionStore[bytes]:
     twin: SessionStore[bytes] = copy(store)
     twin._settings = replace(store._settings, codec=BytesCodec())  # noqa: SLF001  # this module is the door that layers have
     return twin
+
+
+def min_replicas_of(store: SessionStore[Any]) -> int:
+    """How many replicas must have what a store acknowledges."""
+    return store._settings.min_replicas  # noqa: SLF001  # as above
 
 
 def audit_of(store: SessionStore[Any]) -> Audit:
@@ -54,7 +59,7 @@ class Extension(Generic[V]):
         `script`: of parts "prelude" and "once"; its KEYS[2..] are the `slots`, its ARGV[3..] the `args`. `creates`:
         it begins the namespace, by part "lifetime"; a handle with `existing` then does not refuse it. Raises
         `InvalidNameError` for a slot before anything is sent, `NamespacePurgedError` while a fence stands, and
-        `ReplicationError` where fewer than `min_replicas` have it. 1 round trip.
+        `ReplicationError` where fewer than `min_replicas` have it, whose `reply` is the script's. 1 round trip.
         """
         return once(
             self._commands,

@@ -14,7 +14,7 @@ from session_store._core.outcomes import FENCED, STALE, WRONG_TYPE, outcome_of
 from session_store._core.replication import check_replicas
 from session_store._core.scripts import Script
 from session_store._core.tokens import Ticket
-from session_store.errors import NamespacePurgedError
+from session_store.errors import NamespacePurgedError, ReplicationError
 
 
 def once(
@@ -57,5 +57,9 @@ def once(
     if outcome == FENCED:
         raise NamespacePurgedError(operations.namespace)
     if min_replicas and outcome != WRONG_TYPE:
-        check_replicas(replicas, all_keys[-1], min_replicas)
+        try:
+            check_replicas(replicas, all_keys[-1], min_replicas)
+        except ReplicationError as error:
+            error.reply = reply
+            raise
     return reply

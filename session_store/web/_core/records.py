@@ -7,6 +7,7 @@ from importlib.resources import files
 from typing import Any, Literal, NamedTuple
 
 from session_store._core.extension import Script, encode_field
+from session_store.errors import ReplicationError
 from session_store.web._core.tokens import WebToken
 
 SLOT = "session"
@@ -60,6 +61,7 @@ class Answer(NamedTuple):
     now_ms: int = 0  # by the server's clock, when it was done
     held: dict[str, bytes | None] = {}  # noqa: RUF012  # by field, what others have changed; nobody changes it
     slots: list[str] = []  # noqa: RUF012  # those of the namespace; the same
+    lacking: ReplicationError | None = None  # it was done, and too few replicas have it
 
 
 def change_args(changes: Changes) -> list[bytes]:

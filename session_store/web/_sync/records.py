@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from session_store._sync.extension import Extension, of_bytes
+from session_store._sync.extension import Extension, min_replicas_of, of_bytes
 from session_store._sync.namespace import Namespace
 from session_store._sync.store import SessionStore
-from session_store.errors import NamespacePurgedError
+from session_store.errors import NamespacePurgedError, ReplicationError
 from session_store.web._core.policy import SessionPolicy, lifetime_ms
 from session_store.web._core.records import (
     CREATE,
@@ -86,21 +86,23 @@ class Records:
     ) -> Answer:
         lifetime = lifetime_ms(self._policy) if is_login else ""
         args = (token.digest, new.digest, grace_ms, mode, lifetime, ttl_ms, *change_args(changes))
-        return self._on_all_slots(ROTATE, token.id, args)
+        return self._on_all_slots(ROTATE, token.id, args, min_replicas_of(self._store))
 
     def renew(self, token: WebToken, *, ttl_ms: int) -> Answer:
         return self._on_all_slots(RENEW, token.id, (token.digest, ttl_ms))
 
-    def _on_all_slots(self, script: Any, session_id: str, args: tuple[Any, ...]) -> Answer:
+    def _on_all_slots(self, script: Any, session_id: str, args: tuple[Any, ...], min_replicas: int = 0) -> Answer:
         """A script that wants all slots of the namespace, which are listed before."""
         extension = self._extension(session_id)
         slots = extension.listed()
         for _ in range(_MOST_LISTINGS):
             others = [slot for slot in slots if slot != SLOT]
             try:
-                answer = read_answer(extension.once(script, [SLOT, *others], *args))
+                answer = read_answer(extension.once(script, [SLOT, *others], *args, min_replicas=min_replicas))
             except NamespacePurgedError:
                 return _ENDED
+            except ReplicationError as error:
+                answer = read_answer(error.reply)._replace(lacking=error)
             if answer.outcome != "listed":
                 return answer
             slots = answer.slots

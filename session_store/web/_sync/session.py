@@ -11,7 +11,7 @@ from session_store.web._sync.stored import StoredSession
 from session_store.web._core.cookies import delete_cookie, set_cookie
 from session_store.web._core.outcome import NOT_SAVED, Facts, Step, decide
 from session_store.web._core.policy import FLASHES, lifetime_ms, ttl_ms
-from session_store.web._core.records import Changes, Record
+from session_store.web._core.records import Answer, Changes, Record
 from session_store.web._core.tokens import new_token
 from session_store.web.errors import SessionSentError
 
@@ -42,8 +42,9 @@ class WebSession(StoredSession):
 
         Raises `SessionSupersededError` where another login was faster (of many at once with one token, one wins),
         `SessionEndedError` where the session has ended meanwhile, `TooManySessionsError` where the policy refuses one more,
-        `SessionSentError` where the response has begun. 3 round trips: directory, list of slots, one script
-        call; and 1 before where there is no session yet.
+        `SessionSentError` where the response has begun; `ReplicationError` where it was done and fewer replicas than the
+        store's `min_replicas` have it: the session has the new token then, and so has the response that you make of it.
+        3 round trips: directory, list of slots, one script call; and 1 before where there is no session yet.
         """
         if not isinstance(owner, str):
             raise TypeError(f"owner must be a str, got {kind_of(owner)}")
@@ -66,21 +67,28 @@ class WebSession(StoredSession):
         token = self._live()
         site.owners.add(owner, token.id, ttl=lifetime_ms(site.policy) / 1000)
         stored = {**self._encoded(token.id, self._changes()), **self._owned(token.id, owner, label)}
-        self._rotate(stored, site.policy.grace if grace is None else grace, "save", is_login=True)
+        grace = site.policy.grace if grace is None else grace
+        answer = self._rotate(stored, grace, "save", is_login=True)
         self._owner, self.was_cleared = owner, False  # if it was, that was before
         site.end_oldest(owner)
+        if answer.lacking is not None:
+            raise answer.lacking
 
     def rotate(self, grace: float = 10.0) -> None:
         """Give the session a new token; what a browser does with the old one is still done for `grace` seconds.
 
-        Raises `SessionSupersededError`, `SessionEndedError`, `SessionSentError`. 2 round trips.
+        Raises `SessionSupersededError`, `SessionEndedError`, `SessionSentError`, and `ReplicationError` as `login` does. 2
+        round trips.
         """
         if self._sent:
             raise SessionSentError
-        if self._state != "new":
-            self._rotate(self._encoded(self._live().id, self._changes()), grace, "load", is_login=False)
+        if self._state == "new":
+            return
+        answer = self._rotate(self._encoded(self._live().id, self._changes()), grace, "load", is_login=False)
+        if answer.lacking is not None:
+            raise answer.lacking
 
-    def _rotate(self, changes: Changes, grace: float, mode: str, *, is_login: bool) -> None:
+    def _rotate(self, changes: Changes, grace: float, mode: str, *, is_login: bool) -> Answer:
         site, token = self._site, self._live()
         new, ttl = new_token(token.id), ttl_ms(self.policy, has_owner=is_login or self._owner is not None)
         grace_ms = int(check_wait(grace, "grace") * 1000)
@@ -98,6 +106,7 @@ class WebSession(StoredSession):
         left = (self._record.ms("deadline") or now) - now
         self._cookie = set_cookie(site.cookie, new, left / 1000)
         site.event("rotated", new.id)
+        return answer
 
     def logout(self) -> None:
         """End the session, with all that is in it, for good: writes of requests that are slower are dropped.

@@ -92,8 +92,9 @@ async def client(request: pytest.FixtureRequest, server: Server) -> AsyncIterato
 async def site(client: Any, prefix: str) -> AsyncIterator[Any]:
     """Makes the sessions of a site, with these settings of its policy. Afterwards its keys are as they must be."""
 
-    def site(codec: Any = None, **policy: Any) -> AsyncSessions:
-        store = AsyncSessionStore(client, prefix=prefix, default_ttl=14 * DAY, codec=codec or JsonCodec())
+    def site(codec: Any = None, min_replicas: int = 0, **policy: Any) -> AsyncSessions:
+        options = {"prefix": prefix, "default_ttl": 14 * DAY, "min_replicas": min_replicas}
+        store = AsyncSessionStore(client, codec=codec or JsonCodec(), **options)
         settings = {"idle": timedelta(days=14), "lifetime": timedelta(days=90), **policy}
         return AsyncSessions(store, policy=SessionPolicy(**settings))
 

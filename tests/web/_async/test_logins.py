@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
 from web._async.conftest import DAY, Browser
 
+from session_store import AsyncInMemoryClient, ReplicationError
 from session_store.web import SessionEndedError, SessionSentError, SessionSupersededError, TooManySessionsError
 
 
@@ -58,6 +60,36 @@ async def test_a_rotated_token_goes_on_for_its_grace(browser: Browser, pass_time
     await pass_time(11)
     assert await old.content() == {}
     assert await browser.content() == {"a": 1, "b": 2}
+
+
+async def test_a_rotation_that_no_replica_has(site: Any, client: Any) -> None:
+    """It was done, and the browser gets the new token with whatever the application makes of the error."""
+    in_memory = isinstance(client, AsyncInMemoryClient)  # where there are as many replicas as asked for
+    browser = Browser(site(min_replicas=1))
+    await browser.put(basket=1)
+    for rotation in (lambda session: session.login("ann"), lambda session: session.rotate(grace=0)):
+        old, session = browser.cookie, await browser.open()
+        with nullcontext() if in_memory else pytest.raises(ReplicationError):
+            await rotation(session)
+        assert session.owner == "ann"
+        await browser.close(session, 503)
+        assert browser.cookie not in (None, old)
+        assert await browser.content() == {"basket": 1}
+    assert [info.id for info in await browser.sessions.of("ann")] == [session.id]
+
+
+async def test_a_rotation_that_is_refused_waits_for_no_replica(site: Any) -> None:
+    """Its error tells that nothing was done."""
+    browser = Browser(site(min_replicas=1))
+    await browser.put(basket=1)
+    one, two = await browser.open(), await browser.open()
+    await Browser(site(), browser.cookie).login("ann")
+    assert one.id == two.id
+    with pytest.raises(SessionSupersededError):
+        await one.rotate()
+    await site().end_all("ann")
+    with pytest.raises(SessionEndedError):
+        await two.login("ann")
 
 
 async def test_a_login_as_somebody_else(browser: Browser) -> None:

@@ -93,8 +93,9 @@ def client(request: pytest.FixtureRequest, server: Server) -> Iterator[Any]:
 def site(client: Any, prefix: str) -> Iterator[Any]:
     """Makes the sessions of a site, with these settings of its policy. Afterwards its keys are as they must be."""
 
-    def site(codec: Any = None, **policy: Any) -> Sessions:
-        store = SessionStore(client, prefix=prefix, default_ttl=14 * DAY, codec=codec or JsonCodec())
+    def site(codec: Any = None, min_replicas: int = 0, **policy: Any) -> Sessions:
+        options = {"prefix": prefix, "default_ttl": 14 * DAY, "min_replicas": min_replicas}
+        store = SessionStore(client, codec=codec or JsonCodec(), **options)
         settings = {"idle": timedelta(days=14), "lifetime": timedelta(days=90), **policy}
         return Sessions(store, policy=SessionPolicy(**settings))
 

@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import time
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
 from web._sync.conftest import DAY, Browser
 
+from session_store import InMemoryClient, ReplicationError
 from session_store.web import SessionEndedError, SessionSentError, SessionSupersededError, TooManySessionsError
 
 
@@ -59,6 +61,36 @@ def test_a_rotated_token_goes_on_for_its_grace(browser: Browser, pass_time: Any)
     pass_time(11)
     assert old.content() == {}
     assert browser.content() == {"a": 1, "b": 2}
+
+
+def test_a_rotation_that_no_replica_has(site: Any, client: Any) -> None:
+    """It was done, and the browser gets the new token with whatever the application makes of the error."""
+    in_memory = isinstance(client, InMemoryClient)  # where there are as many replicas as asked for
+    browser = Browser(site(min_replicas=1))
+    browser.put(basket=1)
+    for rotation in (lambda session: session.login("ann"), lambda session: session.rotate(grace=0)):
+        old, session = browser.cookie, browser.open()
+        with nullcontext() if in_memory else pytest.raises(ReplicationError):
+            rotation(session)
+        assert session.owner == "ann"
+        browser.close(session, 503)
+        assert browser.cookie not in (None, old)
+        assert browser.content() == {"basket": 1}
+    assert [info.id for info in browser.sessions.of("ann")] == [session.id]
+
+
+def test_a_rotation_that_is_refused_waits_for_no_replica(site: Any) -> None:
+    """Its error tells that nothing was done."""
+    browser = Browser(site(min_replicas=1))
+    browser.put(basket=1)
+    one, two = browser.open(), browser.open()
+    Browser(site(), browser.cookie).login("ann")
+    assert one.id == two.id
+    with pytest.raises(SessionSupersededError):
+        one.rotate()
+    site().end_all("ann")
+    with pytest.raises(SessionEndedError):
+        two.login("ann")
 
 
 def test_a_login_as_somebody_else(browser: Browser) -> None:
