@@ -50,26 +50,27 @@ def fresh(cluster: Cluster) -> None:
 
 def filled(cluster: Cluster, flavour: Flavour, prefix: str, **options: Any) -> list[Calls]:
     """Namespaces, once the replicas have what was written."""
-    wait_until(lambda: _knows_replicas(cluster), "clients are told of replicas")
+    wait_until(lambda: knows_replicas(cluster), "clients are told of replicas")
     client = flavour.cluster(cluster.port, **options)
     all_ns = [flavour.namespace(client, prefix, name) for name in NAMES]
     for ns in all_ns:
         ns.set("s", "1")
         ns.hset("h", "f", "2")
-    wait_until(lambda: all(_has(cluster, ns) for ns in all_ns), "the replicas have it")
+    wait_until(lambda: all(has(cluster, ns.key("h")) for ns in all_ns), "the replicas have it")
     fresh(cluster)
     return all_ns
 
 
-def _knows_replicas(cluster: Cluster) -> bool:
+def knows_replicas(cluster: Cluster) -> bool:
     """A node tells clients of a replica once it has heard how far that is."""
     return all(len(nodes) == 2 for _, _, *nodes in cluster.living()[0].run("CLUSTER SLOTS"))
 
 
-def _has(cluster: Cluster, ns: Calls) -> bool:
-    replica = cluster.replica_of(cluster.primary_of(ns.key("h")))
+def has(cluster: Cluster, key: str) -> bool:
+    """Whether the replica of a key has it."""
+    replica = cluster.replica_of(cluster.primary_of(key))
     with replica._client.pipeline(transaction=False) as pipeline:
-        return bool(pipeline.execute_command("READONLY").exists(ns.key("h")).execute()[1])
+        return bool(pipeline.execute_command("READONLY").exists(key).execute()[1])
 
 
 def add_one(ops: Any) -> Steps:
