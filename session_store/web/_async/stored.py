@@ -182,11 +182,14 @@ class AsyncStoredSession(SessionData):
         """Whether something was done; raises where somebody is to know that it was not."""
         if answer.outcome == "done":
             return True
-        self._site.event("write-dropped", self._live().id)
-        self._state = "superseded" if answer.outcome == "superseded" else "ended"
+        self._dropped("superseded" if answer.outcome == "superseded" else "ended")
         if not drops or self._state == "superseded":
             self._live()
         return False
+
+    def _dropped(self, state: State) -> None:
+        self._site.event("write-dropped", self._live().id)
+        self._state = state
 
     def _check_standing(self, record: Record, token: WebToken) -> None:
         """Raises where the token has been replaced, or the session has ended."""
@@ -296,8 +299,8 @@ class AsyncStoredSession(SessionData):
         try:
             result, record = await self._site.records.raw(token.id).with_cas(SLOT, attempt, max_retries=retries)
         except NamespacePurgedError:
-            self._done(Answer("ended"))
-            raise
+            self._dropped("ended")
+            raise SessionEndedError from None
         except CasContentionError as error:
             raise SessionConflictError(()) from error
         self._load(record)

@@ -224,11 +224,14 @@ class SessionData(dict[str, Any]):
         return list(self.pop(FLASHES, None) or ())
 
 
+_NOT_LOADED = "this session is not loaded: await load_session(request), or take SessionDep"
+
+
 class NotLoaded(SessionData):
     """In place of a session that nobody has loaded: says how."""
 
     def _asked(self, *keys: str) -> None:
-        raise RuntimeError("this session is not loaded: await load_session(request), or take SessionDep")
+        raise RuntimeError(_NOT_LOADED)
 
     def _asked_all(self) -> None:
         self._asked()
@@ -238,8 +241,7 @@ class NotLoaded(SessionData):
         self._asked()
 
     def __len__(self) -> int:
-        self._asked()
-        return 0
+        raise RuntimeError(_NOT_LOADED)
 
     def __setitem__(self, key: str, value: Any) -> None:
         self._asked()

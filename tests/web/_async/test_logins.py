@@ -311,6 +311,23 @@ async def test_an_owner_sees_and_ends_sessions(browser: Browser) -> None:
     assert await sessions.of("ann") == []
 
 
+async def test_an_owner_with_more_sessions_than_a_page_has(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("session_store.web._async.site._PAGE", 2)
+    browsers = [Browser(site()) for _ in range(5)]
+    ids = [(await each.login("ann")).id for each in browsers]
+    assert {info.id for info in await site().of("ann")} == set(ids)
+    assert await site().end_all("ann") == 5
+
+
+async def test_a_renewal_of_what_has_ended(browser: Browser) -> None:
+    """It is no error, and nothing comes back."""
+    await browser.put(a=1)
+    slow, leaver = await browser.open(), await browser.open()
+    await leaver.logout()
+    assert await slow.renew(now=True) is None
+    assert await browser.content() == {}
+
+
 async def test_too_many_sessions(site: Any) -> None:
     """[35] The oldest end, or the newest is refused."""
     sessions = site(max_per_owner=2)

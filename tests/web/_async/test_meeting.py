@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from web._async.conftest import Browser
 
-from session_store import NamespacePurgedError
+from session_store import CasContentionError, NamespacePurgedError
 from session_store.web import SessionConflictError, SessionEndedError, SessionSupersededError
 from session_store.web._core.records import Answer
 
@@ -181,6 +181,31 @@ async def test_within_the_grace_of_a_rotation_the_old_token_does_all(browser: Br
     await pass_time(11)
     with pytest.raises(SessionSupersededError):
         await slow.transaction(lambda data: data.update(b=3))
+
+
+async def test_a_transaction_that_only_takes_out(browser: Browser) -> None:
+    session = await browser.put(a=1, b=2)
+    assert await session.transaction(lambda data: data.pop("a")) == 1
+    assert await browser.content() == {"b": 2}
+
+
+@pytest.mark.parametrize(
+    ("struck", "told"),
+    [(CasContentionError("key", 21), SessionConflictError), (NamespacePurgedError("name"), SessionEndedError)],
+)
+async def test_what_strikes_the_commit_of_a_transaction(
+    browser: Browser, monkeypatch: pytest.MonkeyPatch, struck: Exception, told: type[Exception]
+) -> None:
+    """Others that are faster each time, and a logout, are told as they are by a save."""
+    session = await browser.put(a=1)
+
+    async def with_cas(*args: Any, **options: Any) -> Any:
+        raise struck
+
+    monkeypatch.setattr("session_store._async.namespace.AsyncNamespace.with_cas", with_cas)
+    with pytest.raises(told):
+        await session.transaction(lambda data: data.update(a=2))
+    assert await session.alive() == (told is SessionConflictError)
 
 
 async def test_a_transaction_after_a_logout(browser: Browser) -> None:

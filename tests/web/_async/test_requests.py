@@ -9,7 +9,7 @@ from support.recorder import Recorder
 from web._async.conftest import DAY, Browser
 
 from session_store import EncryptedCodec, JsonCodec
-from session_store.web import AsyncSessions, SessionSentError, SessionTooLargeError
+from session_store.web import AsyncSessions, AsyncWebSession, CookiePolicy, SessionSentError, SessionTooLargeError
 from session_store.web._core.policy import with_idle
 from session_store.web._core.tokens import WebToken
 
@@ -198,6 +198,7 @@ async def test_what_is_too_large_is_refused_before_it_is_sent(site: Any, recorde
         await browser.close(session)
     assert recorder.writes == []
     assert (caught.value.size, caught.value.limit) == (1_008, 1_000)
+    assert "would have 1008 bytes, and may have 1000" in str(caught.value)
     del session["a"]
     await browser.close(session)
     assert list(await browser.content()) == ["b"]
@@ -334,3 +335,17 @@ async def test_adapters_that_keep_the_cookie_themselves(site: Any, client: Any, 
     longest = with_idle(sessions.policy, 400 * DAY)
     assert (longest.idle, longest.renew_after) == (90 * DAY, 3_600)
     assert with_idle(site().policy, 50).renew_after is None
+
+
+async def test_an_adapter_has_a_class_of_its_own(browser: Browser) -> None:
+    """For the sessions of a site, with another cookie."""
+
+    class Own(AsyncWebSession):
+        pass
+
+    with pytest.raises(TypeError, match="cookie must be a CookiePolicy, got str"):
+        browser.sessions.adapted(Own, "own")  # type: ignore[arg-type]
+    adapted = Browser(browser.sessions.adapted(Own, CookiePolicy(name="own")))
+    assert type(await adapted.put(a=1)) is Own
+    assert [value.partition("=")[0] for value in adapted.header("Set-Cookie")] == ["own"]
+    assert await browser.sessions.load([f"__Host-session={adapted.cookie}".encode()]) == {"a": 1}

@@ -312,6 +312,23 @@ def test_an_owner_sees_and_ends_sessions(browser: Browser) -> None:
     assert sessions.of("ann") == []
 
 
+def test_an_owner_with_more_sessions_than_a_page_has(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("session_store.web._sync.site._PAGE", 2)
+    browsers = [Browser(site()) for _ in range(5)]
+    ids = [(each.login("ann")).id for each in browsers]
+    assert {info.id for info in site().of("ann")} == set(ids)
+    assert site().end_all("ann") == 5
+
+
+def test_a_renewal_of_what_has_ended(browser: Browser) -> None:
+    """It is no error, and nothing comes back."""
+    browser.put(a=1)
+    slow, leaver = browser.open(), browser.open()
+    leaver.logout()
+    assert slow.renew(now=True) is None
+    assert browser.content() == {}
+
+
 def test_too_many_sessions(site: Any) -> None:
     """[35] The oldest end, or the newest is refused."""
     sessions = site(max_per_owner=2)
