@@ -92,13 +92,13 @@ class PlacedValues(Values[V]):
         return {name.decode(): self._at(slot, name.decode()).decode(value) for name, value in fields.items()}
 
 
-def decoded(key: bytes, decode: Callable[..., T], *args: Any) -> T:
-    """What `decode` makes of what a key held."""
+def decoded(key: bytes | Callable[[], bytes], decode: Callable[..., T], *args: Any) -> T:
+    """What `decode` makes of what a key held. `key`: the key, or what makes it, for who decodes many values of one."""
     try:
         return decode(*args)
     except ValueError as error:  # raised anew below: this error may carry what was read
         plain_integer = isinstance(error, PlainIntegerError)
-    raise CodecError(key.decode(), plain_integer)
+    raise CodecError((key() if callable(key) else key).decode(), plain_integer)
 
 
 def values_of(codec: Codec[V] | PlacedCodec[V], prefix: str, namespace: str) -> Values[V]:

@@ -89,8 +89,8 @@ class Extension(Generic[V]):
 
     def decode(self, slot: str, data: bytes, field: str | None = None) -> V:
         """A value that was read at this place. Raises `CodecError`."""
-        key = slot_key(self._operations.base, slot)
-        return decoded(key, self._operations.values.decode, slot, field, data)
+        operations = self._operations
+        return decoded(lambda: slot_key(operations.base, slot), operations.values.decode, slot, field, data)
 
     def ttl_ms(self, ttl: Duration | None = None) -> int:
         """A TTL in milliseconds, the namespace's default for None, as scripts take it."""

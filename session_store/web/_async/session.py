@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Any
+import inspect
+from collections.abc import Callable, Collection
+from copy import deepcopy
+from typing import Any, TypeVar
 
 from session_store._core.extension import check_wait, kind_of
+from session_store.errors import CasContentionError, NamespacePurgedError
 from session_store.web._async.stored import AsyncStoredSession
 from session_store.web._core.cookies import delete_cookie, set_cookie
 from session_store.web._core.outcome import NOT_SAVED, Facts, Step, decide
 from session_store.web._core.policy import FLASHES, lifetime_ms, ttl_ms
-from session_store.web._core.records import Answer, Changes, Record
+from session_store.web._core.records import SLOT, Answer, Changes, Record
+from session_store.web._core.state import differences
 from session_store.web._core.tokens import new_token
-from session_store.web.errors import SessionSentError
+from session_store.web.errors import SessionConflictError, SessionEndedError, SessionSentError
+
+R = TypeVar("R")
+RETRIES = 20  # of a transaction, where the caller says nothing
 
 
 class AsyncWebSession(AsyncStoredSession):
@@ -155,9 +162,63 @@ class AsyncWebSession(AsyncStoredSession):
         """The keys that differ from what is stored."""
         return frozenset(self._changes())
 
+    async def transaction(self, fn: Callable[[dict[str, Any]], R], max_retries: int | None = None) -> R:
+        """Change the session by what is in it now, whatever other requests do: commit what a function makes of it.
+
+        `fn(data)`: changes a dict of all keys in place, and may run again. It is a plain function in both flavours, since it
+        must not wait for anything. What it returned at the attempt that committed is returned; what it raises passes through,
+        and nothing is written. What this request had changed before goes along. `max_retries`: as in `with_cas`; None: 20,
+        as an attempt is lost to a save of any key, and saves wait for nobody.
+
+        Raises `SessionConflictError` where others were faster each time, and what `with_cas` and `save` raise. 2 round
+        trips, and 1 more for each attempt that was lost.
+        """
+        if not callable(fn) or inspect.iscoroutinefunction(fn):
+            raise TypeError(f"fn must be a plain function of the data, got {kind_of(fn)}")
+        if self._state == "new":
+            self._check_open()
+            data = deepcopy(dict(dict.items(self)))
+            result = fn(data)
+            self._replace(data)
+            await self._create(self._changes())
+            return result
+        token, pending = self._live(), self._changes()
+        decode = self._decoding(token.id)
+
+        async def attempt(snap: Any, ops: Any) -> tuple[R, Record]:
+            record = Record(await snap.hgetall(SLOT))
+            self._check_standing(record, token)
+            data = {key: decode(key, held) for key, held in record.keys().items()}
+            for key, change in pending.items():
+                if change.is_gone:
+                    data.pop(key, None)
+                else:
+                    data[key] = deepcopy(change.value)  # of an attempt that is lost nothing may stay
+            result = fn(data)
+            stored = self._encoded(token.id, differences(record.keys(), data, decode), record)
+            gone = [name for name, (_, after) in stored.items() if after is None]
+            kept = {name: after for name, (_, after) in stored.items() if after is not None}
+            if kept:
+                ops.hset(SLOT, mapping=kept, keepttl=True)
+            if gone:
+                ops.hdel(SLOT, *gone, keepttl=True)
+            fields = {name: held for name, held in record.fields.items() if name not in gone}
+            return result, Record({**fields, **kept})
+
+        retries = RETRIES if max_retries is None else max_retries
+        try:
+            result, record = await self._site.records.raw(token.id).with_cas(SLOT, attempt, max_retries=retries)
+        except NamespacePurgedError:
+            self._dropped("ended")
+            raise SessionEndedError from None
+        except CasContentionError as error:
+            raise SessionConflictError(()) from error
+        self._load(record)
+        return result
+
     # The end of a request.
 
-    def _facts(self, status: int) -> Facts:
+    def _facts(self, status: int, *, is_changed: bool) -> Facts:
         key, owner = self._site.policy.owner_key, self._owner
         wanted = dict.get(self, key) if key is not None else None if self.was_cleared else owner
         return Facts(
@@ -165,7 +226,7 @@ class AsyncWebSession(AsyncStoredSession):
             exists=self._state == "live",
             is_empty=not dict.__len__(self),
             was_cleared=self.was_cleared,
-            is_changed=self.modified,
+            is_changed=is_changed,
             owner=owner,
             wanted_owner=None if wanted is None else str(wanted),
         )
@@ -176,7 +237,8 @@ class AsyncWebSession(AsyncStoredSession):
         For adapters of frameworks. `status`: the response's. From 500 on nothing is saved. Raises what `save` raises.
         """
         if self._state not in ("ended", "away"):
-            facts = self._facts(status)
+            changes = self._changes()
+            facts = self._facts(status, is_changed=bool(changes))
             step = decide(facts)
             if step is Step.LOGIN:
                 if facts.owner is not None:
@@ -186,7 +248,7 @@ class AsyncWebSession(AsyncStoredSession):
                 await self._begin_anew(self._written if self.was_cleared else self._written & {FLASHES})
                 await self.save()
             elif step in (Step.SAVE, Step.CREATE):
-                await self.save()
+                await self._store(changes)
             if status < NOT_SAVED:
                 await self.renew()
         self._sent = True

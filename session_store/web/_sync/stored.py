@@ -3,21 +3,17 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
-from copy import deepcopy
 from typing import Any, Literal, TypeVar
 
 from redis.exceptions import ConnectionError
 
 from session_store._sync.namespace import Namespace
-from session_store._core.extension import kind_of
-from session_store.errors import CasContentionError, NamespacePurgedError
 from session_store.web._sync.site import Site
 from session_store.web._core.cookies import set_cookie
 from session_store.web._core.policy import has_a_say, lifetime_ms, merge_of, ttl_ms
 from session_store.web._core.records import LABEL, OWNER, SLOT, Answer, Changes, Record, encoded
-from session_store.web._core.state import Change, SessionData, differences
+from session_store.web._core.state import Change, SessionData
 from session_store.web._core.tokens import WebToken, new_token
 from session_store.web.errors import (
     SessionConflictError,
@@ -29,7 +25,6 @@ from session_store.web.errors import (
 
 R = TypeVar("R")
 State = Literal["new", "live", "superseded", "ended", "away"]
-RETRIES = 20  # of a transaction, where the caller says nothing
 _MOST_MERGES = 16  # of one save, before giving up on others who change the same keys faster
 
 
@@ -213,10 +208,13 @@ class StoredSession(SessionData):
         `SessionEndedError` where the policy says so; `TypeError` for a value that the codec does not take. One script call,
         1 round trip.
         """
-        changes = self._changes()
+        self._store(self._changes())
+
+    def _store(self, changes: dict[str, Change]) -> None:
         if not changes or self._state in ("ended", "away"):
             return
-        (self.begin() if self._state == "new" else self._save(changes))
+        self._check_open()
+        (self._create(changes) if self._state == "new" else self._save(changes))
 
     def begin(self) -> None:
         """Store a session that is new, be it empty. One script call, 1 round trip."""
@@ -252,57 +250,3 @@ class StoredSession(SessionData):
         self.begin()
         ttl = ttl_ms(self.policy, has_owner=self._owner is not None)
         return self._site.records.namespace(self._live().id, ttl_ms=ttl)
-
-    def transaction(self, fn: Callable[[dict[str, Any]], R], max_retries: int | None = None) -> R:
-        """Change the session by what is in it now, whatever other requests do: commit what a function makes of it.
-
-        `fn(data)`: changes a dict of all keys in place, and may run again. It is a plain function in both flavours, since it
-        must not wait for anything. What it returned at the attempt that committed is returned; what it raises passes through,
-        and nothing is written. What this request had changed before goes along. `max_retries`: as in `with_cas`; None: 20,
-        as an attempt is lost to a save of any key, and saves wait for nobody.
-
-        Raises `SessionConflictError` where others were faster each time, and what `with_cas` and `save` raise. 2 round
-        trips, and 1 more for each attempt that was lost.
-        """
-        if not callable(fn) or inspect.iscoroutinefunction(fn):
-            raise TypeError(f"fn must be a plain function of the data, got {kind_of(fn)}")
-        if self._state == "new":
-            self._check_open()
-            data = deepcopy(dict(dict.items(self)))
-            result = fn(data)
-            self._replace(data)
-            self._create(self._changes())
-            return result
-        token, pending = self._live(), self._changes()
-        decode = self._decoding(token.id)
-
-        def attempt(snap: Any, ops: Any) -> tuple[R, Record]:
-            record = Record(snap.hgetall(SLOT))
-            self._check_standing(record, token)
-            data = {key: decode(key, held) for key, held in record.keys().items()}
-            for key, change in pending.items():
-                if change.is_gone:
-                    data.pop(key, None)
-                else:
-                    data[key] = deepcopy(change.value)  # of an attempt that is lost nothing may stay
-            result = fn(data)
-            stored = self._encoded(token.id, differences(record.keys(), data, decode), record)
-            gone = [name for name, (_, after) in stored.items() if after is None]
-            kept = {name: after for name, (_, after) in stored.items() if after is not None}
-            if kept:
-                ops.hset(SLOT, mapping=kept, keepttl=True)
-            if gone:
-                ops.hdel(SLOT, *gone, keepttl=True)
-            fields = {name: held for name, held in record.fields.items() if name not in gone}
-            return result, Record({**fields, **kept})
-
-        retries = RETRIES if max_retries is None else max_retries
-        try:
-            result, record = self._site.records.raw(token.id).with_cas(SLOT, attempt, max_retries=retries)
-        except NamespacePurgedError:
-            self._dropped("ended")
-            raise SessionEndedError from None
-        except CasContentionError as error:
-            raise SessionConflictError(()) from error
-        self._load(record)
-        return result
