@@ -7,17 +7,20 @@ from copy import copy
 from dataclasses import replace
 from typing import Any, Generic
 
+from redis.exceptions import ResponseError
+
+from session_store._async.commands import raise_reply
 from session_store._async.namespace import AsyncNamespace
 from session_store._async.once import once
 from session_store._async.store import AsyncSessionStore
 from session_store._core.arguments import Duration
 from session_store._core.audit import Audit
 from session_store._core.names import slot_key
-from session_store._core.scripts import Script
+from session_store._core.scripts import Script, ScriptCall
 from session_store._core.values import decoded
 from session_store.codecs import BytesCodec, V
 
-__all__ = ["AsyncExtension", "Script", "audit_of", "min_replicas_of", "of_bytes"]
+__all__ = ["AsyncExtension", "Script", "audit_of", "min_replicas_of", "of_bytes", "read_each"]
 
 
 def of_bytes(store: AsyncSessionStore[Any]) -> AsyncSessionStore[bytes]:
@@ -30,6 +33,16 @@ def of_bytes(store: AsyncSessionStore[Any]) -> AsyncSessionStore[bytes]:
 def min_replicas_of(store: AsyncSessionStore[Any]) -> int:
     """How many replicas must have what a store acknowledges."""
     return store._settings.min_replicas  # noqa: SLF001  # as above
+
+
+async def read_each(store: AsyncSessionStore[Any], script: Script, namespaces: Sequence[str], slot: str) -> list[Any]:
+    """The replies to a script that only reads, one slot of each of many namespaces.
+
+    1 round trip, on a cluster one to each primary.
+    """
+    all_operations = [store._settings.operations(name) for name in namespaces]  # noqa: SLF001  # as above
+    calls: list[ScriptCall] = [((each.index, slot_key(each.base, slot)), ()) for each in all_operations]
+    return await store._commands.run_each(script, calls)  # noqa: SLF001  # as above
 
 
 def audit_of(store: AsyncSessionStore[Any]) -> Audit:
@@ -57,22 +70,33 @@ class AsyncExtension(Generic[V]):
 
         `script`: of parts "prelude" and "once"; its KEYS[2..] are the `slots`, its ARGV[3..] the `args`. `creates`:
         it begins the namespace, by part "lifetime"; a handle with `existing` then does not refuse it. Raises
-        `InvalidNameError` for a slot before anything is sent, `NamespacePurgedError` while a fence stands, and
-        `ReplicationError` where fewer than `min_replicas` have it, whose `reply` is the script's. 1 round trip.
+        `InvalidNameError` for a slot before anything is sent, `NamespacePurgedError` while a fence stands, `WrongTypeError`
+        where the first slot holds something else than the script wants, and `ReplicationError` where fewer than `min_replicas` have it, whose `reply` is the script's. 1 round trip.
         """
-        return await once(
-            self._commands,
-            self._operations,
-            script,
-            self._keys(slots),
-            args,
-            min_replicas=min_replicas,
-            creates=creates,
-        )
+        keys = self._keys(slots)
+        try:
+            return await once(
+                self._commands,
+                self._operations,
+                script,
+                keys,
+                args,
+                min_replicas=min_replicas,
+                creates=creates,
+            )
+        except ResponseError as error:
+            raise_reply(error, keys[0], script.name)
 
     async def read(self, script: Script, slots: Sequence[str], *args: object) -> Any:
-        """The reply to a script that only reads. Its KEYS[1] is the index, its ARGV the `args`. 1 round trip."""
-        return await self._commands.run(script, (self._operations.index, *self._keys(slots)), args)
+        """The reply to a script that only reads. Its KEYS[1] is the index, its ARGV the `args`. 1 round trip.
+
+        Raises `WrongTypeError` where the first slot holds something else than the script wants.
+        """
+        keys = self._keys(slots)
+        try:
+            return await self._commands.run(script, (self._operations.index, *keys), args)
+        except ResponseError as error:
+            raise_reply(error, keys[0], script.name)
 
     async def listed(self) -> list[str]:
         """The slots that the index names, whether they live or not. HKEYS, 1 round trip."""

@@ -1,0 +1,61 @@
+"""Conversations: ordered messages beside what is told of them, in one hash each, changed by one script at a time."""
+
+from typing import TYPE_CHECKING
+
+from session_store._core.lazy import lazily
+
+if TYPE_CHECKING:
+    from session_store.conversations._async.conversation import AsyncRedisConversation
+    from session_store.conversations._async.conversations import AsyncRedisConversations
+    from session_store.conversations._core.values import (
+        UNSET,
+        ConversationInfo,
+        Message,
+        NewMessage,
+        Page,
+        Summary,
+    )
+    from session_store.conversations._sync.conversation import RedisConversation
+    from session_store.conversations._sync.conversations import RedisConversations
+    from session_store.conversations.errors import (
+        ConversationExistsError,
+        ConversationNotFoundError,
+        MessageNotFoundError,
+        MessageTooLargeError,
+        RevisionConflictError,
+        TokenBudgetError,
+    )
+
+# Each name is loaded when it is first used, as in the package.
+_HOMES = {
+    "_async.conversation": ("AsyncRedisConversation",),
+    "_async.conversations": ("AsyncRedisConversations",),
+    "_core.values": ("ConversationInfo", "Message", "NewMessage", "Page", "Summary", "UNSET"),
+    "_sync.conversation": ("RedisConversation",),
+    "_sync.conversations": ("RedisConversations",),
+    "errors": (
+        *("ConversationExistsError", "ConversationNotFoundError", "MessageNotFoundError"),
+        *("MessageTooLargeError", "RevisionConflictError", "TokenBudgetError"),
+    ),
+}
+
+__all__ = [
+    "UNSET",
+    "AsyncRedisConversation",
+    "AsyncRedisConversations",
+    "ConversationExistsError",
+    "ConversationInfo",
+    "ConversationNotFoundError",
+    "Message",
+    "MessageNotFoundError",
+    "MessageTooLargeError",
+    "NewMessage",
+    "Page",
+    "RedisConversation",
+    "RedisConversations",
+    "RevisionConflictError",
+    "Summary",
+    "TokenBudgetError",
+]
+
+__getattr__, __dir__ = lazily(globals(), _HOMES)

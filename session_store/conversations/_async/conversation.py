@@ -1,0 +1,280 @@
+"""One conversation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from session_store._core.extension import Script
+from session_store.conversations._async.reading import AsyncReading
+from session_store.conversations._core.arguments import (
+    checked_int,
+    checked_messages,
+    checked_tags,
+    label,
+    optional_int,
+)
+from session_store.conversations._core.records import (
+    APPEND,
+    CLEAR,
+    EDIT,
+    REFRESHED_MS,
+    REMOVE,
+    REPLACE,
+    SLOT,
+    SUMMARIZE,
+    UPDATE,
+    Done,
+    body_of,
+    message_args,
+    new_place,
+    place_of,
+    read_change,
+    read_info,
+    read_message,
+    to_json,
+)
+from session_store.conversations._core.values import (
+    UNSET,
+    ConversationInfo,
+    Message,
+    NewMessage,
+    Role,
+    Unset,
+    moment,
+)
+from session_store.conversations.errors import (
+    ConversationNotFoundError,
+    MessageNotFoundError,
+    TokenBudgetError,
+)
+
+_MOST_EDITS = 16  # of one message, before giving up on others who edit it faster
+
+
+class AsyncRedisConversation(AsyncReading):
+    """One conversation; made by `AsyncRedisConversations.conversation`, cheaply and without I/O, for each request.
+
+    Its messages have numbers, `seq`, from 1 on, in the order in which the server took them. Each change is one script: all of
+    it happens, or nothing, and once even where the client sends it again. Whatever changes messages raises
+    `ConversationNotFoundError` where there is no such conversation, `RevisionConflictError` where `expected_revision` is not
+    that of the conversation any more, `ReplicationError` where fewer replicas have it than the store's `min_replicas`, and
+    `NamespacePurgedError` while a fence stands.
+    """
+
+    __slots__ = ()
+
+    async def _once(self, script: Script, *args: object) -> Any:
+        shelf = self._shelf
+        return await self._extension.once(script, [SLOT], shelf.idle_ms, *args, min_replicas=shelf.min_replicas)
+
+    # Messages come.
+
+    async def append(
+        self,
+        role: Role,
+        content: Any,
+        *,
+        tokens: int = 0,
+        metadata: Any = None,
+        key: str | None = None,
+        expected_revision: int | None = None,
+        max_tokens: int | None = None,
+    ) -> Message:
+        """Add a message. See `NewMessage` and `append_many`. One script call, 1 round trip, O(1)."""
+        message = NewMessage(role, content, tokens, metadata, key)
+        (added,) = await self.append_many([message], expected_revision=expected_revision, max_tokens=max_tokens)
+        return added
+
+    async def append_many(
+        self,
+        messages: Iterable[NewMessage],
+        *,
+        expected_revision: int | None = None,
+        max_tokens: int | None = None,
+    ) -> list[Message]:
+        """Add messages in this order: all, or none. Returns them.
+
+        A message whose `key` the conversation has is not added again: the one that is there is returned in its place, and
+        where this holds for all of them nothing is checked or changed. `max_tokens`: what the conversation may have together
+        with them; where it would be more, that is a `TokenBudgetError`.
+
+        Raises `TypeError` and `ValueError` for what is no message before anything is sent, `MessageTooLargeError` for one of
+        more than 16 MiB. At most 1,000. One script call, 1 round trip, O(messages); 1 more where some were there, and 1 for each
+        label once in a minute.
+        """
+        listed = checked_messages(messages)
+        args = message_args(self._extension, listed)
+        if not listed:
+            return []
+        asked = sum(message.tokens for message in listed)
+        limits = (optional_int(expected_revision, "expected_revision"), optional_int(max_tokens, "max_tokens"))
+        done = read_change(await self._once(APPEND, REFRESHED_MS, *limits, *args), expected_revision)
+        if done.rest.startswith("budget:"):
+            raise TokenBudgetError(max_tokens or 0, int(done.rest.partition(":")[2]), asked)
+        if done.more:
+            user, agent = (None if value is None else value.decode() for value in done.more)
+            await self._shelf.enlist(self.id, user=user, agent=agent)
+        return await self._added(listed, done)
+
+    async def _added(self, listed: list[NewMessage], done: Done) -> list[Message]:
+        """Messages as they were added, and as they are where they were there before."""
+        first, _, known = done.rest.partition(":")
+        seqs = {int(at): int(seq) for at, _, seq in (pair.partition("=") for pair in known.split(",") if pair)}
+        number, at, added = int(first), moment(done.at_ms), []
+        for each, new in enumerate(listed):
+            if each in seqs:
+                added.append(await self._message(seqs[each]))
+                continue
+            added.append(Message(number, new.role, new.content, new.tokens, new.metadata, new.key, at, None))
+            number += 1
+        return added
+
+    # Messages change, and go.
+
+    async def edit(
+        self,
+        seq: int,
+        content: Any,
+        *,
+        tokens: int | Unset = UNSET,
+        metadata: Any = UNSET,
+        expected_revision: int | None = None,
+    ) -> Message:
+        """Give a message another content; its number, role, key and time stay. Returns it. What is UNSET stays as it is.
+
+        Raises `MessageNotFoundError`. One script call, 1 round trip, O(1); where `metadata` is to stay, 1 more before, to read it.
+        """
+        checked_int(seq, "seq", 1)
+        costs = "" if tokens is UNSET else checked_int(tokens, "tokens")
+        revision = optional_int(expected_revision, "expected_revision")
+        for _ in range(_MOST_EDITS):
+            wanted, kept = "", metadata
+            if metadata is UNSET:
+                raw = await self._raw(seq)
+                wanted, kept = place_of(raw), read_message(self._extension, seq, raw).metadata
+            place = new_place()
+            body = body_of(self._extension, place, content, kept)
+            reply = await self._once(EDIT, revision, seq, costs, place, wanted, body)
+            done = read_change(reply, expected_revision)
+            if done.rest == "gone":
+                raise MessageNotFoundError(seq)
+            if done.rest != "changed":
+                return read_message(self._extension, seq, done.more[0]) if done.more else await self._message(seq)
+        raise RuntimeError("others edit the message faster than it can be read")
+
+    async def delete(self, *seqs: int, expected_revision: int | None = None) -> int:
+        """Take messages out, for good. Returns how many there were. One script call, 1 round trip, O(messages)."""
+        numbers = [checked_int(seq, "seq", 1) for seq in seqs]
+        revision = optional_int(expected_revision, "expected_revision")
+        return int(read_change(await self._once(REMOVE, revision, *numbers), expected_revision).rest)
+
+    async def clear(self) -> int:
+        """Take all messages out; their numbers are not given again. Returns how many there were.
+
+        One script call, 1 round trip, O(1); the server frees them beside its work.
+        """
+        return int(read_change(await self._once(CLEAR), None).rest)
+
+    async def replace(self, messages: Iterable[NewMessage], *, after: int = 0, expected_revision: int) -> list[Message]:
+        """Put messages in place of all that come after one, in one step: to make a conversation shorter.
+
+        Returns them; they have new numbers. One script call, 1 round trip, O(messages that go and come).
+        """
+        listed = checked_messages(messages)
+        args = message_args(self._extension, listed)
+        revision = checked_int(expected_revision, "expected_revision")
+        reply = await self._once(REPLACE, revision, checked_int(after, "after"), *args)
+        return await self._added(listed, read_change(reply, expected_revision))
+
+    # What is told of it.
+
+    async def update(
+        self,
+        *,
+        title: str | Unset | None = UNSET,
+        tags: Iterable[str] | Unset | None = UNSET,
+        metadata: Any = UNSET,
+        user: str | Unset | None = UNSET,
+        agent: str | Unset | None = UNSET,
+        status: str | Unset = UNSET,
+        expected_version: int | None = None,
+    ) -> ConversationInfo:
+        """Change what is told of it; None clears, UNSET leaves as it is. Returns all of it.
+
+        Raises `ConversationNotFoundError`, and `RevisionConflictError` where its version is not `expected_version` any more. One
+        script call, 1 round trip, O(1); 2 more for a user or an agent that changes.
+        """
+        labels = {
+            name: label(value, name)
+            for name, value in (("user", user), ("agent", agent), ("status", status))
+            if value is not UNSET
+        }
+        if labels.get("status", "") is None:
+            raise ValueError("status must not be None")
+        names = {"user": b"u", "agent": b"a", "status": b"st"}
+        fields: dict[bytes, bytes | None] = {
+            names[name]: None if value is None else value.encode() for name, value in labels.items()
+        }
+        if title is not UNSET:
+            fields[b"t"] = self._encoded("t", label(title, "title"))
+        if tags is not UNSET:
+            fields[b"g"] = self._encoded("g", list(checked_tags(tags)) or None if tags else None)
+        if metadata is not UNSET:
+            fields[b"x"] = self._encoded("x", metadata)
+        version = optional_int(expected_version, "expected_version")
+        wanted = {name: labels.get(name) for name in ("user", "agent")}
+        if any(wanted.values()):
+            await self._shelf.enlist(self.id, **wanted)
+        args = [part for name, data in fields.items() for part in (name, b"" if data is None else b"=" + data)]
+        reply = await self._once(UPDATE, version, *args)
+        if not isinstance(reply, list):
+            read_change(reply, expected_version)
+            info = await self.info()
+            if info is None:
+                raise ConversationNotFoundError
+            return info
+        _, user_before, agent_before, *told = reply
+        info = read_info(self._extension, self.id, told)
+        for name, before, now in (("user", user_before, info.user), ("agent", agent_before, info.agent)):
+            if before is not None and before.decode() != now:
+                await self._shelf.strike(self.id, **{name: before.decode()})
+        return info
+
+    def _encoded(self, field: str, value: Any) -> bytes | None:
+        if value is None:
+            return None
+        return self._extension.encode(SLOT, to_json(value, "what is told of a conversation"), field)
+
+    async def set_summary(
+        self, text: str | None, *, upto: int, tokens: int = 0, expected_revision: int | None = None
+    ) -> None:
+        """Keep a text that stands for the messages up to one; None takes it away.
+
+        `info().summary` has it until one of these messages is edited or deleted. Raises `MessageNotFoundError` where the
+        conversation has not come to `upto` yet. One script call, 1 round trip, O(1).
+        """
+        checked_int(upto, "upto", 1)
+        summary = None if text is None else [label(text, "text"), upto, checked_int(tokens, "tokens")]
+        revision = optional_int(expected_revision, "expected_revision")
+        answer = await self._once(SUMMARIZE, revision, upto, self._encoded("s", summary) or b"")
+        if answer == b"beyond":
+            raise MessageNotFoundError(upto)
+        if answer != b"done":
+            read_change(answer, expected_revision)
+
+    async def touch(self) -> bool:
+        """Have it live on as if it had been written to. Whether there is one. One script call, 1 round trip, O(1)."""
+        store, seconds = self._shelf.store, self._shelf.idle_ms / 1000
+        return bool(await store.namespace(self.id).touch(SLOT, ttl=seconds))
+
+    async def delete_all(self) -> bool:
+        """Delete the conversation, with all slots of its namespace. Whether there was one.
+
+        2 script calls and HKEYS, 3 round trips; 1 more for each label.
+        """
+        info = await self.info()
+        count = await self._shelf.store.namespace(self.id).purge()
+        if info is not None:
+            await self._shelf.strike(self.id, user=info.user, agent=info.agent)
+        return info is not None and count > 0

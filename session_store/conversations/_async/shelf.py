@@ -1,0 +1,57 @@
+"""What all conversations of a store share: how long they live, and in whose lists they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from session_store._async.extension import AsyncExtension, min_replicas_of, read_each
+from session_store._async.store import AsyncSessionStore
+from session_store._core.extension import Duration, to_milliseconds
+from session_store.conversations._core.records import SLOT, TOLD, read_info
+from session_store.conversations._core.values import ConversationInfo
+
+LABELS = ("user", "agent")
+
+
+class AsyncShelf:
+    """What all conversations of a store share."""
+
+    def __init__(
+        self,
+        store: AsyncSessionStore[Any],
+        idle_ttl: Duration | None,
+        max_lifetime: Duration | None,
+        labels: Iterable[str],
+    ) -> None:
+        self.store = store
+        self.idle_ms = int(store.default_ttl * 1000) if idle_ttl is None else to_milliseconds(idle_ttl, "idle_ttl")
+        self.lifetime_ms = 0 if max_lifetime is None else to_milliseconds(max_lifetime, "max_lifetime")
+        self.min_replicas = min_replicas_of(store)
+        self.lists = {label: store.directory(f"conversation-{label}") for label in labels}
+
+    def extension(self, conversation_id: str) -> AsyncExtension[Any]:
+        """The namespace of a conversation. Raises `InvalidNameError`."""
+        return AsyncExtension(self.store.namespace(conversation_id))
+
+    async def enlist(self, conversation_id: str, **values: str | None) -> None:
+        """Puts it on the lists of these labels. 1 round trip for each."""
+        for label, value in values.items():
+            if value is not None and label in self.lists:
+                await self.lists[label].add(value, conversation_id, ttl=self.idle_ms / 1000)
+
+    async def strike(self, conversation_id: str, **values: str | None) -> None:
+        """Takes it off the lists of these labels. 1 round trip for each."""
+        for label, value in values.items():
+            if value is not None and label in self.lists:
+                await self.lists[label].remove(value, conversation_id)
+
+    async def infos(self, ids: Iterable[str]) -> dict[str, ConversationInfo]:
+        """What is told of those that live, by id. 1 round trip."""
+        names = list(dict.fromkeys(ids))
+        replies = await read_each(self.store, TOLD, names, SLOT)
+        return {
+            name: read_info(self.extension(name), name, reply)
+            for name, reply in zip(names, replies, strict=True)
+            if isinstance(reply, list)
+        }

@@ -1,0 +1,147 @@
+"""How a conversation lies in Redis: what scripts take and give, and what that is to an application."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from importlib.resources import files
+from typing import Any, NamedTuple
+
+from session_store._core.extension import Script
+from session_store.codecs import JsonCodec
+from session_store.conversations._core.arguments import ROLES, key_bytes
+from session_store.conversations._core.values import ConversationInfo, Message, NewMessage, Summary, moment
+from session_store.conversations.errors import (
+    ConversationNotFoundError,
+    MessageTooLargeError,
+    RevisionConflictError,
+)
+
+SLOT = "conversation"
+REFRESHED_MS = 60_000  # so long without a change, and a conversation's labels are told that it is active
+MOST_BYTES = 16 * 2**20  # of a message
+_FOLDER = files("session_store.conversations") / "lua"
+_WRITES = ("prelude", "once", "conversation", "changing")
+APPEND, EDIT, REMOVE, CLEAR, REPLACE = (
+    Script(name, *_WRITES, folder=_FOLDER) for name in ("append", "edit", "remove", "clear", "replace")
+)
+CREATE = Script("create", "prelude", "once", "lifetime", "conversation", folder=_FOLDER)
+UPDATE, SUMMARIZE = (
+    Script(name, "prelude", "once", "conversation", folder=_FOLDER) for name in ("update", "summarize")
+)
+PAGE, TOLD = (Script(name, "prelude", "conversation", folder=_FOLDER) for name in ("page", "told"))
+FIELDS = ("rev", "ver", "seq", "n", "tok", "ca", "la", "xa", "u", "a", "st", "t", "g", "x", "s", "su")
+OF_LETTERS = {letter: role for role, letter in ROLES.items()}
+_json = JsonCodec()
+
+
+class Done(NamedTuple):
+    """What a change answered. `rest`: what its script says behind the time."""
+
+    revision: int
+    at_ms: int
+    rest: str
+    more: list[Any]  # of the reply, where it was a list
+
+
+def read_change(reply: Any, expected: int | None) -> Done:
+    """The reply of a change of messages; raises what it says where nothing was done.
+
+    What only one script says comes as `rest`, with the revision 0.
+    """
+    answer, more = (reply[0], reply[1:]) if isinstance(reply, list) else (reply, [])
+    what, _, rest = answer.decode().partition(":")
+    if what == "missing":
+        raise ConversationNotFoundError
+    if what == "conflict":
+        raise RevisionConflictError(expected or 0, int(rest))
+    if what != "done":
+        return Done(0, 0, answer.decode(), more)
+    revision, at_ms, rest = rest.split(":", 2)
+    return Done(int(revision), int(at_ms), rest, more)
+
+
+def new_place() -> str:
+    """Where a body belongs, so that an encrypted one cannot be put in place of another: 11 characters."""
+    return secrets.token_urlsafe(8)
+
+
+def to_json(value: Any, what: str) -> str:
+    """A value as text. Raises `TypeError` for one that would not read back equal."""
+    try:
+        return _json.encode(value).decode()
+    except TypeError as error:
+        raise TypeError(f"{what}: {error}") from None
+
+
+def body_of(codec: Any, place: str, content: Any, metadata: Any) -> bytes:
+    """The body of a message."""
+    parts = [content] if metadata is None else [content, metadata]
+    data: bytes = codec.encode(SLOT, to_json(parts, "content and metadata of a message"), f"m:{place}")
+    if len(data) > MOST_BYTES:
+        raise MessageTooLargeError(len(data), MOST_BYTES)
+    return data
+
+
+def message_args(codec: Any, messages: Sequence[NewMessage]) -> list[object]:
+    """Messages as scripts take them."""
+    args: list[object] = []
+    for message in messages:
+        place = new_place()
+        body = body_of(codec, place, message.content, message.metadata)
+        args += (ROLES[message.role], message.tokens, place, key_bytes(message.key), body)
+    return args
+
+
+def read_message(codec: Any, seq: int, data: bytes) -> Message:
+    """A message as it is stored."""
+    created, edited, tokens, role, place, length, rest = data.split(b"|", 6)
+    key, body = rest[: int(length)], rest[int(length) :]
+    content, *metadata = _json.decode(codec.decode(SLOT, body, f"m:{place.decode()}").encode())
+    return Message(
+        seq,
+        OF_LETTERS[role.decode()],  # type: ignore[arg-type]
+        content,
+        int(tokens),
+        metadata[0] if metadata else None,
+        key.decode() or None,
+        moment(int(created)),
+        moment(int(edited)) if edited else None,
+    )
+
+
+def place_of(data: bytes) -> str:
+    """The place of a message's body."""
+    return data.split(b"|", 6)[4].decode()
+
+
+def read_info(codec: Any, conversation_id: str, reply: Sequence[Any]) -> ConversationInfo:
+    """What the scripts' `told` gives."""
+    now, left, *values = reply
+    held = dict(zip(FIELDS, values, strict=True))
+
+    def text(name: str) -> str | None:
+        return None if held[name] is None else held[name].decode()
+
+    def value(name: str) -> Any:
+        return None if held[name] is None else _json.decode(codec.decode(SLOT, held[name], name).encode())
+
+    ends = int(now) + max(left, 0)
+    return ConversationInfo(
+        id=conversation_id,
+        user=text("u"),
+        agent=text("a"),
+        status=text("st") or "",
+        title=value("t"),
+        tags=tuple(value("g") or ()),
+        metadata=value("x"),
+        revision=int(held["rev"]),
+        version=int(held["ver"]),
+        last_seq=int(held["seq"]),
+        count=int(held["n"]),
+        tokens=int(held["tok"]),
+        summary=Summary(*value("s")) if held["s"] is not None else None,
+        created_at=moment(int(held["ca"])),
+        last_activity=moment(int(held["la"])),
+        expires_at=moment(min(ends, int(held["xa"])) if held["xa"] else ends),
+    )

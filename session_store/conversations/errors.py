@@ -1,0 +1,76 @@
+"""What can go wrong with a conversation, beyond the errors of the store, which pass through unchanged.
+
+As there: the text and the repr of an error show no id and no content.
+"""
+
+from __future__ import annotations
+
+from session_store.errors import SessionStoreError
+
+
+class ConversationNotFoundError(SessionStoreError):
+    """There is no such conversation: it was never created, was deleted, or has ended. Nothing was written."""
+
+    def __str__(self) -> str:
+        return "there is no such conversation: it was never created, was deleted, or has ended"
+
+
+class ConversationExistsError(SessionStoreError):
+    """There is a conversation of this id already, and it was not touched."""
+
+    def __str__(self) -> str:
+        return "there is a conversation of this id already"
+
+
+class MessageNotFoundError(SessionStoreError):
+    """The conversation has no message of this number. Nothing was written. Attribute: `seq`."""
+
+    def __init__(self, seq: int) -> None:
+        super().__init__(seq)
+        self.seq = seq
+
+    def __str__(self) -> str:
+        return f"the conversation has no message {self.seq}"
+
+
+class RevisionConflictError(SessionStoreError):
+    """The conversation was changed since: read it again, and decide anew. Nothing was written.
+
+    Attributes: `expected`, `actual`, revisions or, from `update`, versions.
+    """
+
+    def __init__(self, expected: int, actual: int) -> None:
+        super().__init__(expected, actual)
+        self.expected = expected
+        self.actual = actual
+
+    def __str__(self) -> str:
+        return f"the conversation was changed since: {self.expected} was expected, and it is {self.actual} by now"
+
+
+class TokenBudgetError(SessionStoreError):
+    """The conversation would have more tokens than `max_tokens`. Nothing was written.
+
+    Attributes: `limit`, `tokens` (what it has), `asked` (what was to be added).
+    """
+
+    def __init__(self, limit: int, tokens: int, asked: int) -> None:
+        super().__init__(limit, tokens, asked)
+        self.limit = limit
+        self.tokens = tokens
+        self.asked = asked
+
+    def __str__(self) -> str:
+        return f"the conversation has {self.tokens} tokens, and {self.asked} more would be beyond {self.limit}"
+
+
+class MessageTooLargeError(SessionStoreError):
+    """A message is larger than the back end takes; nothing was sent. Attributes: `size` (bytes), `limit`."""
+
+    def __init__(self, size: int, limit: int) -> None:
+        super().__init__(size, limit)
+        self.size = size
+        self.limit = limit
+
+    def __str__(self) -> str:
+        return f"a message has {self.size} bytes, and may have {self.limit}"

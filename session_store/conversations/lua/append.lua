@@ -1,0 +1,33 @@
+-- Adds messages: all, or none.
+--
+-- Effects   once
+--
+-- KEYS[2]   the conversation
+-- ARGV[3]   how long it lives if nothing is written, in milliseconds
+-- ARGV[4]   after how many milliseconds without a change its labels are wanted
+-- ARGV[5]   the revision that it is to have, or ''
+-- ARGV[6]   how many tokens it may have, or ''
+-- ARGV[7..] the messages, as changing.lua's `add` takes them
+--
+-- Reply     'done:<revision>:<time>:<number of the first one>:<those that were there>'; or that, user and agent
+--           'missing', 'conflict:<revision>', 'budget:<tokens>'
+
+local reply = enter()
+if reply then return reply end
+if not opened(NOW_MS) then return missing() end
+local asked, fresh = 0, 0
+for at = 7, #ARGV, 5 do
+  if ARGV[at + 3] == '' or call('HEXISTS', KEY, 'k:' .. ARGV[at + 3]) == 0 then
+    asked, fresh = asked + ARGV[at + 1], fresh + 1
+  end
+end
+local begins, is_quiet = written(seq + 1), NOW_MS - last >= tonumber(ARGV[4])
+if fresh == 0 then   -- a call that is made again, by its keys: nothing changes
+  local known = add(7)
+  return leave(table.concat({'done', written(rev), written(last), begins, known}, ':'), {})
+end
+if ARGV[5] ~= '' and tonumber(ARGV[5]) ~= rev then return conflict(rev) end
+if ARGV[6] ~= '' and tokens + asked > tonumber(ARGV[6]) then return leave('budget:' .. written(tokens), {}) end
+local answer = changed(begins .. ':' .. add(7))
+if not is_quiet then return answer end
+return {answer, unpack(call('HMGET', KEY, 'u', 'a'))}
