@@ -1,6 +1,7 @@
 -- How messages come, go, and change. conversation.lua comes before.
 
-local roles = {}   -- by field, what has changed of the roles
+local roles = {}    -- by field, what has changed of the roles
+local fields = {}   -- and what else is to be written: field, value, ..
 
 local function mark(number, role)
   local field, at = role_at(number)
@@ -15,7 +16,7 @@ local function this_time() return written(math.max(NOW_MS, last)) end
 -- Adds messages: from ARGV[at] on, five arguments each: role, tokens, place, key or '', body. Those whose key the
 -- conversation has already are not added again; their numbers are in the text that is returned, as "<which>=<number>,..".
 local function add(at)
-  local now, fields, known = this_time(), {}, {}
+  local now, known = this_time(), {}
   for each = at, #ARGV, 5 do
     local role, costs, place, key, body = unpack(ARGV, each, each + 4)
     local number = key ~= '' and call('HGET', KEY, 'k:' .. key)
@@ -28,7 +29,6 @@ local function add(at)
       mark(seq, role)
     end
   end
-  if fields[1] then call_in_chunks('HSET', KEY, fields, 1, #fields) end
   return table.concat(known, ',')
 end
 
@@ -56,8 +56,10 @@ end
 local function changed(answer)
   local now, ttl = this_time(), ttl_of(KEY, tonumber(ARGV[3]))
   rev = rev + 1
-  local fields = {'rev', written(rev), 'seq', written(seq), 'n', count, 'tok', written(tokens), 'la', now}
   for field, held in pairs(roles) do fields[#fields + 1], fields[#fields + 2] = field, held end
+  for field, held in pairs({rev = written(rev), seq = written(seq), n = count, tok = written(tokens), la = now}) do
+    fields[#fields + 1], fields[#fields + 2] = field, held
+  end
   call_in_chunks('HSET', KEY, fields, 1, #fields)
   call('PEXPIRE', KEY, ttl)
   answer = table.concat({'done', written(rev), now, answer}, ':')

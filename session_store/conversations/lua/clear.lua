@@ -11,12 +11,11 @@ local reply = enter()
 if reply then return reply end
 if not opened(NOW_MS) then return missing() end
 local kept = {'ver', 'ca', 'xa', 'u', 'a', 'st', 't', 'g', 'x'}
-local fields = {'first', written(seq + 1)}
+fields = {'first', written(seq + 1)}
 for at, held in ipairs(call('HMGET', KEY, unpack(kept))) do
   if held then fields[#fields + 1], fields[#fields + 2] = kept[at], held end
 end
 call('UNLINK', KEY)
-call('HSET', KEY, unpack(fields))
 local removed = count
 count, tokens = 0, 0
 return changed(removed)

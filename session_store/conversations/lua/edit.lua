@@ -25,7 +25,7 @@ local created, _, costs, role, place, key = parts(message)
 if ARGV[8] ~= '' and ARGV[8] ~= place then return leave('changed', {}) end
 local costs_now = ARGV[6] == '' and costs or tonumber(ARGV[6])
 message = message_of(created, this_time(), written(costs_now), role, ARGV[7], key, ARGV[9])
-call('HSET', KEY, written(number), message)
+fields[1], fields[2] = written(number), message
 tokens = tokens + costs_now - costs
 forget_summary(number)
 return {changed(''), message}

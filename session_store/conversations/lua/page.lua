@@ -55,18 +55,15 @@ if kind == 's' then high = math.min(high, bound - 1) elseif kind == 't' then hig
 local limit, offset, left = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[7])
 local chosen, messages, more, costs = {}, {}, 0, 0
 
--- Looks at one message. Whether that was the last to be looked at.
-local function look(number)
-  local field, at = role_at(number)
-  local role = sub(roles_at(field), at, at)
-  if role == '-' or role == '' or (ARGV[6] ~= '' and not find(ARGV[6], role, 1, true)) then return false end
+-- Takes a message, or passes over it. Whether there is to be another one.
+local function take(number)
   if offset > 0 then
     offset = offset - 1
-    return false
+    return true
   end
   if #chosen == limit then
     more = 1
-    return true
+    return false
   end
   if left then
     local message = call('HGET', KEY, written(number))
@@ -74,19 +71,32 @@ local function look(number)
     costs = costs + its
     if costs > left and chosen[1] then
       more = 1
-      return true
+      return false
     end
     messages[#messages + 1] = message
   end
   chosen[#chosen + 1] = written(number)
-  return false
+  return true
 end
 
-if limit > 0 then
+local wanted = ARGV[6] == '' and '[^-]' or '[' .. ARGV[6] .. ']'
+local number = ARGV[1] == 'asc' and low or high
+while limit > 0 and number >= low and number <= high do
+  local field, at = role_at(number)
   if ARGV[1] == 'asc' then
-    for number = low, high do if look(number) then break end end
+    local found = find(roles_at(field), wanted, at)
+    number = number + (found or PER_FIELD + 1) - at
+    if found and number <= high then
+      if not take(number) then break end
+      number = number + 1
+    end
   else
-    for number = high, low, -1 do if look(number) then break end end
+    local found = find(string.reverse(sub(roles_at(field), 1, at)), wanted)
+    number = number - (found and found - 1 or at)
+    if found and number >= low then
+      if not take(number) then break end
+      number = number - 1
+    end
   end
 end
 if chosen[1] and not left then messages = call('HMGET', KEY, unpack(chosen)) end
