@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-import warnings
 from itertools import pairwise
 from pathlib import Path
 
@@ -30,10 +29,7 @@ FILES = {
 @pytest.mark.parametrize("page", INLINE.values(), ids=INLINE)
 def test_the_code_of_a_page_runs(page: Page, server: Server) -> None:
     """From its first block to its last, and so do the tests that it shows. Whatever is stored has a TTL."""
-    with warnings.catch_warnings():
-        # Starlette asks for a new name of httpx, which its older versions do not know.
-        warnings.filterwarnings("ignore", message="Using `httpx` with `starlette.testclient` is deprecated")
-        names = page.run(server)
+    names = page.run(server)
     for name, value in names.items():
         if name.startswith("test_"):
             value()
