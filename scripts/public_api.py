@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import session_store
+import session_store.conversations
 import session_store.testing
 import session_store.web
 
@@ -26,8 +27,10 @@ def describe(name: str, thing: object) -> str:
     """One line for a member of a class."""
     if isinstance(thing, property):
         return f"{name}: property"
+    if not callable(thing):
+        return f"{name}: {type(thing).__name__}"
     kind = "async " if inspect.iscoroutinefunction(thing) or inspect.isasyncgenfunction(thing) else ""
-    signature = inspect.signature(thing)  # type: ignore[arg-type]  # callables are what is left
+    signature = inspect.signature(thing)
     shortened = [
         each.replace(default=...) if len(repr(each.default)) > _LONGEST else each
         for each in signature.parameters.values()
@@ -50,7 +53,7 @@ def members(public: type) -> Iterator[str]:
 
 def lines() -> Iterator[str]:
     """The whole public API."""
-    modules = (session_store, session_store.testing, session_store.web)
+    modules = (session_store, session_store.testing, session_store.web, session_store.conversations)
     named = {name for module in modules for name in module.__all__}
     for module in modules:
         yield f"# {module.__name__}"

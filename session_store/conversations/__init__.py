@@ -7,6 +7,7 @@ from session_store._core.lazy import lazily
 if TYPE_CHECKING:
     from session_store.conversations._async.conversation import AsyncRedisConversation
     from session_store.conversations._async.conversations import AsyncRedisConversations
+    from session_store.conversations._async.protocols import AsyncConversation, AsyncConversations
     from session_store.conversations._core.values import (
         UNSET,
         ConversationInfo,
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     )
     from session_store.conversations._sync.conversation import RedisConversation
     from session_store.conversations._sync.conversations import RedisConversations
+    from session_store.conversations._sync.protocols import Conversation, Conversations
     from session_store.conversations.errors import (
         ConversationExistsError,
         ConversationNotFoundError,
@@ -30,9 +32,11 @@ if TYPE_CHECKING:
 _HOMES = {
     "_async.conversation": ("AsyncRedisConversation",),
     "_async.conversations": ("AsyncRedisConversations",),
+    "_async.protocols": ("AsyncConversation", "AsyncConversations"),
     "_core.values": ("ConversationInfo", "Message", "NewMessage", "Page", "Summary", "UNSET"),
     "_sync.conversation": ("RedisConversation",),
     "_sync.conversations": ("RedisConversations",),
+    "_sync.protocols": ("Conversation", "Conversations"),
     "errors": (
         *("ConversationExistsError", "ConversationNotFoundError", "MessageNotFoundError"),
         *("MessageTooLargeError", "RevisionConflictError", "TokenBudgetError"),
@@ -41,11 +45,15 @@ _HOMES = {
 
 __all__ = [
     "UNSET",
+    "AsyncConversation",
+    "AsyncConversations",
     "AsyncRedisConversation",
     "AsyncRedisConversations",
+    "Conversation",
     "ConversationExistsError",
     "ConversationInfo",
     "ConversationNotFoundError",
+    "Conversations",
     "Message",
     "MessageNotFoundError",
     "MessageTooLargeError",

@@ -21,6 +21,18 @@ from session_store import (
     Namespace,
     SessionStore,
 )
+from session_store.conversations import (
+    AsyncConversation,
+    AsyncConversations,
+    AsyncRedisConversation,
+    AsyncRedisConversations,
+    Conversation,
+    Conversations,
+    Message,
+    Page,
+    RedisConversation,
+    RedisConversations,
+)
 from session_store.testing import ClientConformance, Interleavings, explore
 
 store = SessionStore(redis.Redis(), prefix="shop", default_ttl=60)
@@ -108,3 +120,15 @@ explore({"one": InMemoryClient.ping}, handle=lambda client: client)
 class TestClient(ClientConformance):
     def make_client(self) -> InMemoryClient:
         return InMemoryClient()
+
+
+chats = RedisConversations(store)
+assert_type(chats.conversation("c").latest(), Page[Message, int])
+assert_type(chats.conversation("c").iter(), Iterator[Message])
+
+
+def any_back_end(
+    one: RedisConversations, two: AsyncRedisConversations, three: RedisConversation, four: AsyncRedisConversation
+) -> tuple[Conversations, AsyncConversations, Conversation, AsyncConversation]:
+    """What is written for the protocols takes Redis."""
+    return one, two, three, four

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from session_store._async.extension import AsyncExtension
 from session_store.conversations._async.shelf import AsyncShelf
@@ -71,7 +71,7 @@ class AsyncReading:
         before: int | datetime | None = None,
         limit: int = 100,
         roles: Iterable[Role] | None = None,
-        order: str = "asc",
+        order: Literal["asc", "desc"] = "asc",
         offset: int = 0,
     ) -> Page[Message, int]:
         """Messages in their order, or with `order="desc"` the newest first. `cursor`: what `after`, or `before`, is to be next.

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Iterable
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from session_store._sync.extension import Extension
 from session_store.conversations._sync.shelf import Shelf
@@ -72,7 +72,7 @@ class Reading:
         before: int | datetime | None = None,
         limit: int = 100,
         roles: Iterable[Role] | None = None,
-        order: str = "asc",
+        order: Literal["asc", "desc"] = "asc",
         offset: int = 0,
     ) -> Page[Message, int]:
         """Messages in their order, or with `order="desc"` the newest first. `cursor`: what `after`, or `before`, is to be next.
