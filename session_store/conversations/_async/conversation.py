@@ -229,7 +229,8 @@ class AsyncRedisConversation(AsyncReading):
         args = [part for name, data in fields.items() for part in (name, b"" if data is None else b"=" + data)]
         reply = await self._once(UPDATE, version, *args)
         if not isinstance(reply, list):
-            read_change(reply, expected_version)
+            if reply != b"done":
+                read_change(reply, expected_version)
             info = await self.info()
             if info is None:
                 raise ConversationNotFoundError

@@ -230,7 +230,8 @@ class RedisConversation(Reading):
         args = [part for name, data in fields.items() for part in (name, b"" if data is None else b"=" + data)]
         reply = self._once(UPDATE, version, *args)
         if not isinstance(reply, list):
-            read_change(reply, expected_version)
+            if reply != b"done":
+                read_change(reply, expected_version)
             info = self.info()
             if info is None:
                 raise ConversationNotFoundError
