@@ -36,13 +36,15 @@ def min_replicas_of(store: SessionStore[Any]) -> int:
     return store._settings.min_replicas  # noqa: SLF001  # as above
 
 
-def read_each(store: SessionStore[Any], script: Script, namespaces: Sequence[str], slot: str) -> list[Any]:
-    """The replies to a script that only reads, one slot of each of many namespaces.
+def read_each(
+    store: SessionStore[Any], script: Script, namespaces: Sequence[str], slot: str, *args: object
+) -> list[Any]:
+    """The replies to a script that only reads, one slot of each of many namespaces; `args`: the ARGV of each call.
 
     1 round trip, on a cluster one to each primary.
     """
     all_operations = [store._settings.operations(name) for name in namespaces]  # noqa: SLF001  # as above
-    calls: list[ScriptCall] = [((each.index, slot_key(each.base, slot)), ()) for each in all_operations]
+    calls: list[ScriptCall] = [((each.index, slot_key(each.base, slot)), args) for each in all_operations]
     return store._commands.run_each(script, calls)  # noqa: SLF001  # as above
 
 

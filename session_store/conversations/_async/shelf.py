@@ -47,9 +47,9 @@ class AsyncShelf:
                 await self.lists[label].remove(value, conversation_id)
 
     async def infos(self, ids: Iterable[str]) -> dict[str, ConversationInfo]:
-        """What is told of those that live, by id. 1 round trip."""
+        """What is told of those that live, by id; what others have put in place of one is none. 1 round trip."""
         names = list(dict.fromkeys(ids))
-        replies = await read_each(self.store, TOLD, names, SLOT)
+        replies = await read_each(self.store, TOLD, names, SLOT, "hash")
         return {
             name: read_info(self.extension(name), name, reply)
             for name, reply in zip(names, replies, strict=True)

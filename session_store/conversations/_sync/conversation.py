@@ -230,9 +230,7 @@ class RedisConversation(Reading):
         args = [part for name, data in fields.items() for part in (name, b"" if data is None else b"=" + data)]
         reply = self._once(UPDATE, version, *args)
         if not isinstance(reply, list):
-            if (
-                reply != b"done"
-            ):  # else the call came before: what it changed is not known any more, and lists leave it out
+            if reply != b"done":  # else the call came before, and whose it was is not known: lists leave it out
                 read_change(reply, expected_version)
             info = self.info()
             if info is None:

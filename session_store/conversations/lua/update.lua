@@ -12,7 +12,7 @@
 
 local reply = enter()
 if reply then return reply end
-if not opened(NOW_MS) then return missing() end
+if not opened(NOW_MS) then return leave('missing', {}) end
 local version, user, agent = unpack(call('HMGET', KEY, 'ver', 'u', 'a'))
 if ARGV[4] ~= '' and ARGV[4] ~= version then return leave('conflict:' .. version, {}) end
 for at = 5, #ARGV, 2 do
