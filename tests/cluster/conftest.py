@@ -9,6 +9,7 @@ import pytest
 import redis
 from cluster.flavours import Flavour
 from support.deployments import Cluster
+from support.sentinel import SentinelDeployment
 
 # redis-py 6.2 warns of a default of its own. Before 8 it drops nodes without closing their connections, each time that
 # it reads the topology anew.
@@ -39,6 +40,14 @@ def replicated() -> Iterator[Cluster]:
     cluster = Cluster(replicas=1)
     yield cluster
     cluster.stop()
+
+
+@pytest.fixture
+def deployment() -> Iterator[SentinelDeployment]:
+    """A master with two replicas, and Sentinels."""
+    deployment = SentinelDeployment()
+    yield deployment
+    deployment.stop()
 
 
 @pytest.fixture(params=["sync", "async"])

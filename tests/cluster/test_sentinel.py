@@ -2,19 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import pytest
 from cluster.flavours import Flavour
 from cluster.writers import Session, Writers, total_verdict
 from support.sentinel import SentinelDeployment
-
-
-@pytest.fixture
-def deployment() -> Iterator[SentinelDeployment]:
-    deployment = SentinelDeployment()
-    yield deployment
-    deployment.stop()
 
 
 def test_everything_goes_on_after_a_failover(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -86,13 +86,6 @@ def test_page_views_are_served_by_replicas(replicated: Cluster, flavour: Flavour
     session["n"] = 2
     assert flavour.wait(session.save()) is None
     assert served(replicated.primaries())["EVALSHA"] == 1
-
-
-@pytest.fixture
-def deployment() -> Iterator[SentinelDeployment]:
-    deployment = SentinelDeployment()
-    yield deployment
-    deployment.stop()
 
 
 def test_a_failover_brings_no_old_token_back(

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-
 import pytest
 import redis
 from support.servers import Server
+from support.together import at_once
 
 from session_store import SessionStore
 from session_store.conversations import RedisConversations
 
 pytestmark = pytest.mark.long
 
-PROCESSES, APPENDS, PATIENCE = 4, 50, 60
+PROCESSES, APPENDS = 4, 50
 WORKER = """
 import json, sys
 import redis
@@ -39,23 +36,7 @@ def test_numbers_are_given_once(server: Server, prefix: str) -> None:
     with redis.Redis(port=server.port) as client:
         chats = RedisConversations(SessionStore(client, prefix=prefix, default_ttl=600))
         chat = chats.conversation(chats.create("c").id)
-        command = [sys.executable, "-c", WORKER, str(server.port), prefix]
-        running = [
-            subprocess.Popen([*command, str(number)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-            for number in range(PROCESSES)
-        ]
-        try:
-            for process in running:
-                assert process.stdout is not None and process.stdout.readline() == "ready\n"
-            for process in running:
-                assert process.stdin is not None
-                process.stdin.write("\n")
-                process.stdin.flush()
-            told = [json.loads(process.communicate(timeout=PATIENCE)[0]) for process in running]
-        finally:
-            for process in running:
-                process.kill()
-                process.communicate()
+        told = at_once(WORKER, server.port, prefix, processes=PROCESSES)
         messages = {message.seq: message for message in chat.iter()}
         info = chat.info()
     count = PROCESSES * APPENDS + 10

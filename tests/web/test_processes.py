@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from typing import Any
 
 import pytest
 import redis
 from support.servers import Server
+from support.together import at_once
 
 from session_store import JsonCodec, SessionStore
 from session_store.web import SessionConflictError, SessionPolicy, Sessions
 
 pytestmark = pytest.mark.long
 
-PROCESSES, PATIENCE = 8, 60
+PROCESSES = 8
 WORKER = """
 import json, sys
 import redis
@@ -69,32 +67,9 @@ def cookie(sessions: Sessions) -> str:
     return dict(session.finish(200))["Set-Cookie"].partition(";")[0]
 
 
-def at_once(server: Server, prefix: str, cookie: str, work: str, meanwhile: Any = None) -> list[int]:
-    """How much each process has done, when all began at once."""
-    command = [sys.executable, "-c", WORKER, str(server.port), prefix, cookie, work]
-    running = [
-        subprocess.Popen([*command, str(number)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        for number in range(PROCESSES)
-    ]
-    try:
-        for process in running:
-            assert process.stdout is not None and process.stdout.readline() == "ready\n"
-        for process in running:
-            assert process.stdin is not None
-            process.stdin.write("\n")
-            process.stdin.flush()
-        if meanwhile:
-            meanwhile()
-        return [json.loads(process.communicate(timeout=PATIENCE)[0]) for process in running]
-    finally:
-        for process in running:
-            process.kill()
-            process.communicate()
-
-
 def test_transactions_lose_nothing(server: Server, prefix: str, cookie: str, sessions: Sessions) -> None:
     """[9]"""
-    assert at_once(server, prefix, cookie, "count") == [100] * PROCESSES
+    assert at_once(WORKER, server.port, prefix, cookie, "count", processes=PROCESSES) == [100] * PROCESSES
     assert sessions.load([cookie.encode()])["n"] == 100 * PROCESSES
 
 
@@ -102,20 +77,23 @@ def test_a_logout_among_200_slow_writers(server: Server, prefix: str, cookie: st
     """[14] Each had loaded the session before. Nothing of it is there afterwards, and nobody got an error."""
     leaver = sessions.load([cookie.encode()])
     namespace = sessions.store.namespace(leaver.id or "")
-    assert at_once(server, prefix, cookie, "save", leaver.logout) == [25] * PROCESSES
+    assert (
+        at_once(WORKER, server.port, prefix, cookie, "save", processes=PROCESSES, meanwhile=leaver.logout)
+        == [25] * PROCESSES
+    )
     assert namespace.slots() == []
     assert sessions.load([cookie.encode()]) == {}
 
 
 def test_one_of_many_logins_with_one_token_wins(server: Server, prefix: str, cookie: str, sessions: Sessions) -> None:
     """[20]"""
-    assert sum(at_once(server, prefix, cookie, "rotate")) == 1
+    assert sum(at_once(WORKER, server.port, prefix, cookie, "rotate", processes=PROCESSES)) == 1
     assert sessions.count("ann") == 1
 
 
 def test_an_owner_has_as_many_sessions_as_allowed(server: Server, prefix: str, cookie: str, sessions: Sessions) -> None:
     """[35] After many logins at once: neither more nor fewer."""
-    assert at_once(server, prefix, cookie, "new") == [1] * PROCESSES
+    assert at_once(WORKER, server.port, prefix, cookie, "new", processes=PROCESSES) == [1] * PROCESSES
     assert sessions.count("bob") == 3
 
 
