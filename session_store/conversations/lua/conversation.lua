@@ -8,6 +8,7 @@
 --           rev ver      how often messages, and what is told of it, were changed, from the time of its creation on
 --           seq first n tok   the last number; the first one since it was cleared; how many messages, and their tokens
 --           ca la xa     when it was created, changed last, and ends at the latest
+--           lt           when the lists of its user and its agent were last told that it is active
 --           u a st       user, agent and status as they are; t g x s, by the codec: title, tags, metadata, summary
 --           su           up to which message the summary goes
 --           All times are milliseconds since the epoch, by the server's clock

@@ -14,7 +14,7 @@ if reply then return reply end
 if opened(NOW_MS) then return leave('exists', {}) end
 local now, most = written(NOW_MS), tonumber(ARGV[4])
 call('DEL', KEY)
-call('HSET', KEY, 'rev', now, 'ver', now, 'seq', 0, 'first', 1, 'n', 0, 'tok', 0, 'ca', now, 'la', now)
+call('HSET', KEY, 'rev', now, 'ver', now, 'seq', 0, 'first', 1, 'n', 0, 'tok', 0, 'ca', now, 'la', now, 'lt', now)
 if most > 0 then
   ends_in(most)
   call('HSET', KEY, 'xa', lifetime)
