@@ -5,7 +5,7 @@
 --                        for the place m:<place>
 --           r0, r1, ..   the roles of 256 messages, a letter each; '-' where there is none
 --           k:<key>      the number of the message that was added with this key
---           rev ver      how often messages, and what is told of it, were changed, from the time of its creation on
+--           rev ver      how often messages, and what is told of it, were changed, from the time of its creation in microseconds on
 --           seq first n tok   the last number; the first one since it was cleared; how many messages, and their tokens
 --           ca la xa     when it was created, changed last, and ends at the latest
 --           lt           when the lists of its user and its agent were last told that it is active
