@@ -42,7 +42,7 @@ for _, key in ipairs(KEYS) do
   local fields = kind == 'hash' and string.sub(key, -13) == ':conversation' and redis.call('HGETALL', key) or {}
   for at = 1, #fields, 2 do
     local name, value = fields[at], fields[at + 1]
-    if name == 'ca' or name == 'la' or name == 'xa' then
+    if name == 'ca' or name == 'la' or name == 'xa' or name == 'lt' then
       redis.call('HSET', key, name, older(value))
     elseif string.find(name, '^%d+$') then
       local created, edited, rest = string.match(value, '^(%d+)|(%d*)()')
