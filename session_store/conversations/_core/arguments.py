@@ -59,12 +59,19 @@ def bound(value: int | datetime | None, argument: str) -> str:
     if value is None:
         return ""
     if isinstance(value, datetime):
-        if value.tzinfo is None:
-            raise ValueError(f"{argument} must be a datetime with a time zone")
-        return f"t{ms_of(value)}"
+        return f"t{checked_time(value, argument)}"
     if not isinstance(value, int) or isinstance(value, bool):
         raise TypeError(f"{argument} must be the number of a message or a datetime, got {kind_of(value)}")
     return f"s{checked_int(value, argument)}"
+
+
+def checked_time(value: datetime, argument: str) -> int:
+    """A time, in milliseconds since the epoch. One without a zone would be another time on another machine."""
+    if not isinstance(value, datetime):
+        raise TypeError(f"{argument} must be a datetime, got {kind_of(value)}")
+    if value.tzinfo is None:
+        raise ValueError(f"{argument} must be a datetime with a time zone")
+    return ms_of(value)
 
 
 def checked_messages(messages: Iterable[NewMessage]) -> list[NewMessage]:
