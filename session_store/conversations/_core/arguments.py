@@ -98,7 +98,7 @@ def key_bytes(key: str | None) -> bytes:
         return b""
     if not isinstance(key, str):
         raise TypeError(f"key must be a str, got {kind_of(key)}")
-    data = key.encode()
+    data = _utf8(key, "key")
     if not 1 <= len(data) <= MOST_OF_A_KEY:
         raise ValueError(f"key must have 1 to {MOST_OF_A_KEY} bytes as UTF-8, got {len(data)}")
     return data
@@ -112,7 +112,7 @@ def label(value: object, argument: str) -> str | None:
         raise TypeError(f"{argument} must be a str, got {kind_of(value)}")
     if not value:
         raise ValueError(f"{argument} must not be empty")
-    value.encode()
+    _utf8(value, argument)
     return value
 
 
@@ -125,3 +125,12 @@ def checked_tags(tags: Any, argument: str = "tags") -> tuple[str, ...]:
         if not isinstance(tag, str):
             raise TypeError(f"{argument} must be a collection of str, got {kind_of(tag)} in it")
     return listed
+
+
+def _utf8(value: str, argument: str) -> bytes:
+    """A str as it is stored."""
+    try:
+        return value.encode()
+    except UnicodeEncodeError:
+        pass  # raised anew below: this error carries the value
+    raise ValueError(f"{argument} must be a str without lone surrogates: they have no UTF-8 form")
