@@ -72,6 +72,22 @@ async def standing(chat: AsyncRedisConversation) -> ConversationInfo:
     return replace(info, expires_at=info.created_at)
 
 
+async def ids(every: AsyncRedisConversations, **options: Any) -> list[str]:
+    """All of a list, page by page."""
+    found, cursor = [], None
+    while True:
+        page = await every.list(**options, cursor=cursor)
+        found += [info.id for info in page.items]
+        cursor = page.cursor
+        if cursor is None:
+            return found
+
+
+async def hints(client: Any, keys: Any) -> int:
+    """How many conversations all lists name, whether they live or not."""
+    return sum([await client.zcard(key) for key in await keys() if key.endswith(b":created")])
+
+
 @pytest.fixture(params=list(CODECS))
 def backend(request: pytest.FixtureRequest) -> str:
     """Where conversations are, and by which codec."""

@@ -73,6 +73,22 @@ def standing(chat: RedisConversation) -> ConversationInfo:
     return replace(info, expires_at=info.created_at)
 
 
+def ids(every: RedisConversations, **options: Any) -> list[str]:
+    """All of a list, page by page."""
+    found, cursor = [], None
+    while True:
+        page = every.list(**options, cursor=cursor)
+        found += [info.id for info in page.items]
+        cursor = page.cursor
+        if cursor is None:
+            return found
+
+
+def hints(client: Any, keys: Any) -> int:
+    """How many conversations all lists name, whether they live or not."""
+    return sum([client.zcard(key) for key in keys() if key.endswith(b":created")])
+
+
 @pytest.fixture(params=list(CODECS))
 def backend(request: pytest.FixtureRequest) -> str:
     """Where conversations are, and by which codec."""
