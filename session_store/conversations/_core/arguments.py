@@ -59,12 +59,19 @@ def bound(value: int | datetime | None, argument: str) -> str:
     if value is None:
         return ""
     if isinstance(value, datetime):
-        if value.tzinfo is None:
-            raise ValueError(f"{argument} must be a datetime with a time zone")
-        return f"t{ms_of(value)}"
+        return f"t{checked_time(value, argument)}"
     if not isinstance(value, int) or isinstance(value, bool):
         raise TypeError(f"{argument} must be the number of a message or a datetime, got {kind_of(value)}")
     return f"s{checked_int(value, argument)}"
+
+
+def checked_time(value: datetime, argument: str) -> int:
+    """A time, in milliseconds since the epoch. One without a zone would be another time on another machine."""
+    if not isinstance(value, datetime):
+        raise TypeError(f"{argument} must be a datetime, got {kind_of(value)}")
+    if value.tzinfo is None:
+        raise ValueError(f"{argument} must be a datetime with a time zone")
+    return ms_of(value)
 
 
 def checked_messages(messages: Iterable[NewMessage]) -> list[NewMessage]:
@@ -91,7 +98,7 @@ def key_bytes(key: str | None) -> bytes:
         return b""
     if not isinstance(key, str):
         raise TypeError(f"key must be a str, got {kind_of(key)}")
-    data = key.encode()
+    data = _utf8(key, "key")
     if not 1 <= len(data) <= MOST_OF_A_KEY:
         raise ValueError(f"key must have 1 to {MOST_OF_A_KEY} bytes as UTF-8, got {len(data)}")
     return data
@@ -105,7 +112,7 @@ def label(value: object, argument: str) -> str | None:
         raise TypeError(f"{argument} must be a str, got {kind_of(value)}")
     if not value:
         raise ValueError(f"{argument} must not be empty")
-    value.encode()
+    _utf8(value, argument)
     return value
 
 
@@ -118,3 +125,12 @@ def checked_tags(tags: Any, argument: str = "tags") -> tuple[str, ...]:
         if not isinstance(tag, str):
             raise TypeError(f"{argument} must be a collection of str, got {kind_of(tag)} in it")
     return listed
+
+
+def _utf8(value: str, argument: str) -> bytes:
+    """A str as it is stored."""
+    try:
+        return value.encode()
+    except UnicodeEncodeError:
+        pass  # raised anew below: this error carries the value
+    raise ValueError(f"{argument} must be a str without lone surrogates: they have no UTF-8 form")

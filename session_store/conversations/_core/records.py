@@ -18,7 +18,7 @@ from session_store.conversations.errors import (
 )
 
 SLOT = "conversation"
-REFRESHED_MS = 60_000  # so long without a change, and a conversation's labels are told that it is active
+REFRESHED_MS = 60_000  # so often the lists that a conversation is in are told that it is active
 MOST_BYTES = 16 * 2**20  # of a message
 _FOLDER = files("session_store.conversations") / "lua"
 _WRITES = ("prelude", "once", "conversation", "changing")

@@ -14,7 +14,7 @@ from session_store._core.directories import Order
 from session_store._core.extension import Duration, check_count, kind_of
 from session_store.conversations._sync.conversation import RedisConversation
 from session_store.conversations._sync.shelf import LABELS, Shelf
-from session_store.conversations._core.arguments import checked_tags, label
+from session_store.conversations._core.arguments import checked_tags, checked_time, label
 from session_store.conversations._core.records import CREATE, SLOT, read_info, to_json
 from session_store.conversations._core.values import ConversationInfo, Page, ms_of
 from session_store.conversations.errors import ConversationExistsError, ConversationNotFoundError
@@ -117,7 +117,7 @@ class RedisConversations:
         """A page of a user's or an agent's conversations that live, the latest first.
 
         `user`, `agent`: one of them, or both. `status`: only with this. `tags`: only with one of these. `created_after`,
-        `created_before`: only from and up to these times, themselves included. `order`: by "created" or "active", as a
+        `created_before`: only from and up to these times, themselves included, with a time zone. `order`: by "created" or "active", as a
         `Directory` has it. `cursor`: that of the page before.
 
         Raises `ValueError` for a cursor of another list, or where neither user nor agent is given. 2 round trips and the one of
@@ -129,7 +129,8 @@ class RedisConversations:
         if check_count(limit, "limit") == 0:
             raise ValueError("limit must be at least 1")
         wanted = set(checked_tags(tags))
-        bounds = tuple(None if at is None else ms_of(at) for at in (created_after, created_before))
+        times = (("created_after", created_after), ("created_before", created_before))
+        bounds = tuple(None if at is None else checked_time(at, argument) for argument, at in times)
 
         def fits(info: ConversationInfo) -> bool:
             created = ms_of(info.created_at)

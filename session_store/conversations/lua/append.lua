@@ -4,7 +4,7 @@
 --
 -- KEYS[2]   the conversation
 -- ARGV[3]   how long it lives if nothing is written, in milliseconds
--- ARGV[4]   after how many milliseconds without a change its labels are wanted
+-- ARGV[4]   for how many milliseconds its labels are not wanted again
 -- ARGV[5]   the revision that it is to have, or ''
 -- ARGV[6]   how many tokens it may have, or ''
 -- ARGV[7..] the messages, as changing.lua's `add` takes them
@@ -21,7 +21,7 @@ for at = 7, #ARGV, 5 do
     asked, fresh = asked + ARGV[at + 1], fresh + 1
   end
 end
-local begins, is_quiet = written(seq + 1), NOW_MS - last >= tonumber(ARGV[4])
+local begins = written(seq + 1)
 if fresh == 0 then   -- a call that is made again, by its keys: nothing changes
   local known = add(7)
   return leave(table.concat({'done', written(rev), written(last), begins, known}, ':'), {})
@@ -29,5 +29,6 @@ end
 if ARGV[5] ~= '' and tonumber(ARGV[5]) ~= rev then return conflict(rev) end
 if ARGV[6] ~= '' and tokens + asked > tonumber(ARGV[6]) then return leave('budget:' .. written(tokens), {}) end
 local answer = changed(begins .. ':' .. add(7))
-if not is_quiet then return answer end
+if NOW_MS - listed < tonumber(ARGV[4]) then return answer end
+call('HSET', KEY, 'lt', written(NOW_MS))
 return {answer, unpack(call('HMGET', KEY, 'u', 'a'))}

@@ -10,7 +10,7 @@
 local reply = enter()
 if reply then return reply end
 if not opened(NOW_MS) then return missing() end
-local kept = {'ver', 'ca', 'xa', 'u', 'a', 'st', 't', 'g', 'x'}
+local kept = {'ver', 'ca', 'xa', 'lt', 'u', 'a', 'st', 't', 'g', 'x'}
 fields = {'first', written(seq + 1)}
 for at, held in ipairs(call('HMGET', KEY, unpack(kept))) do
   if held then fields[#fields + 1], fields[#fields + 2] = kept[at], held end

@@ -5,9 +5,10 @@
 --                        for the place m:<place>
 --           r0, r1, ..   the roles of 256 messages, a letter each; '-' where there is none
 --           k:<key>      the number of the message that was added with this key
---           rev ver      how often messages, and what is told of it, were changed, from the time of its creation on
+--           rev ver      how often messages, and what is told of it, were changed, from the time of its creation in microseconds on
 --           seq first n tok   the last number; the first one since it was cleared; how many messages, and their tokens
 --           ca la xa     when it was created, changed last, and ends at the latest
+--           lt           when the lists of its user and its agent were last told that it is active
 --           u a st       user, agent and status as they are; t g x s, by the codec: title, tags, metadata, summary
 --           su           up to which message the summary goes
 --           All times are milliseconds since the epoch, by the server's clock
@@ -15,17 +16,17 @@
 local KEY = KEYS[2]
 local PER_FIELD = 256
 local TOLD = {'rev', 'ver', 'seq', 'n', 'tok', 'ca', 'la', 'xa', 'u', 'a', 'st', 't', 'g', 'x', 's', 'su'}
-local rev, seq, first, count, tokens, last, upto
+local rev, seq, first, count, tokens, last, upto, listed
 
 local function written(number) return string.format('%.0f', number) end
 
 -- Takes note of the conversation. Whether there is one; not after its end, should its key still be there.
 local function opened(now)
-  local has = call('HMGET', KEY, 'rev', 'seq', 'first', 'n', 'tok', 'la', 'su', 'xa')
-  if not has[1] or (has[8] and tonumber(has[8]) <= now) then return false end
+  local has = call('HMGET', KEY, 'rev', 'seq', 'first', 'n', 'tok', 'la', 'su', 'lt', 'xa')
+  if not has[1] or (has[9] and tonumber(has[9]) <= now) then return false end
   rev, seq, first, count, tokens, last = unpack(has, 1, 6)
   rev, seq, first, count = tonumber(rev), tonumber(seq), tonumber(first), tonumber(count)
-  tokens, last, upto = tonumber(tokens), tonumber(last), tonumber(has[7] or 0)
+  tokens, last, upto, listed = tonumber(tokens), tonumber(last), tonumber(has[7] or 0), tonumber(has[8])
   return true
 end
 

@@ -12,9 +12,10 @@
 local reply = enter()
 if reply then return reply end
 if opened(NOW_MS) then return leave('exists', {}) end
-local now, most = written(NOW_MS), tonumber(ARGV[4])
+local now, most, time = written(NOW_MS), tonumber(ARGV[4]), call('TIME')
+local begins = written(time[1] * 1e6 + time[2])   -- no conversation changes as often as once in a microsecond
 call('DEL', KEY)
-call('HSET', KEY, 'rev', now, 'ver', now, 'seq', 0, 'first', 1, 'n', 0, 'tok', 0, 'ca', now, 'la', now)
+call('HSET', KEY, 'rev', begins, 'ver', begins, 'seq', 0, 'first', 1, 'n', 0, 'tok', 0, 'ca', now, 'la', now, 'lt', now)
 if most > 0 then
   ends_in(most)
   call('HSET', KEY, 'xa', lifetime)

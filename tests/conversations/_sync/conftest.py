@@ -43,7 +43,7 @@ for _, key in ipairs(KEYS) do
   local fields = kind == 'hash' and string.sub(key, -13) == ':conversation' and redis.call('HGETALL', key) or {}
   for at = 1, #fields, 2 do
     local name, value = fields[at], fields[at + 1]
-    if name == 'ca' or name == 'la' or name == 'xa' then
+    if name == 'ca' or name == 'la' or name == 'xa' or name == 'lt' then
       redis.call('HSET', key, name, older(value))
     elseif string.find(name, '^%d+$') then
       local created, edited, rest = string.match(value, '^(%d+)|(%d*)()')
@@ -71,6 +71,22 @@ def standing(chat: RedisConversation) -> ConversationInfo:
     info = chat.info()
     assert info is not None
     return replace(info, expires_at=info.created_at)
+
+
+def ids(every: RedisConversations, **options: Any) -> list[str]:
+    """All of a list, page by page."""
+    found, cursor = [], None
+    while True:
+        page = every.list(**options, cursor=cursor)
+        found += [info.id for info in page.items]
+        cursor = page.cursor
+        if cursor is None:
+            return found
+
+
+def hints(client: Any, keys: Any) -> int:
+    """How many conversations all lists name, whether they live or not."""
+    return sum([client.zcard(key) for key in keys() if key.endswith(b":created")])
 
 
 @pytest.fixture(params=list(CODECS))
