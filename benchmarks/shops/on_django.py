@@ -43,8 +43,8 @@ class _Django(WsgiShop):
         import django
         from django.core.handlers.wsgi import WSGIHandler
 
-        logging.getLogger("django.request").setLevel(logging.CRITICAL)  # refusals are counted, not told
         django.setup(set_prefix=False)
+        logging.getLogger("django.request").setLevel(logging.CRITICAL)  # refusals are counted, not told
         self.app = WSGIHandler()
 
 

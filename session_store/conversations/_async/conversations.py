@@ -122,8 +122,9 @@ class AsyncRedisConversations:
         Raises `ValueError` for a cursor of another list, or where neither user nor agent is given. 2 round trips and the one of
         `infos`, again where the page is not full yet.
         """
-        name, value = ("user", label(user, "user")) if user is not None else ("agent", label(agent, "agent"))
-        if value is None or name not in self._shelf.lists:
+        given = {"user": label(user, "user"), "agent": label(agent, "agent")}
+        name, value = next(((name, given[name]) for name in self._shelf.lists if given[name] is not None), ("", None))
+        if value is None:
             raise ValueError("a list is of a user or an agent: give one, of which there are lists")
         if check_count(limit, "limit") == 0:
             raise ValueError("limit must be at least 1")

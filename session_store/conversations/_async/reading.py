@@ -97,8 +97,8 @@ class AsyncReading:
     ) -> Page[Message, int]:
         bounds = bound(after, "after"), bound(before, "before")
         wanted, budget = letters(roles), optional_int(max_tokens, "max_tokens")
-        asked = 0 if wanted is None else checked_limit(limit)
-        is_more, found = await self._page(order, *bounds, asked, checked_int(offset, "offset"), wanted or "", budget)
+        most = 0 if checked_limit(limit) and wanted is None else limit  # of no role there is none
+        is_more, found = await self._page(order, *bounds, most, checked_int(offset, "offset"), wanted or "", budget)
         cursor = found[-1][0] if is_more and found else None
         items = [read_message(self._extension, seq, data) for seq, data in found]
         return Page(tuple(items[::-1] if newest_last else items), cursor)

@@ -18,17 +18,14 @@ from session_store.conversations.errors import (
 )
 
 SLOT = "conversation"
-REFRESHED_MS = 60_000  # so often the lists that a conversation is in are told that it is active
 MOST_BYTES = 16 * 2**20  # of a message
 _FOLDER = files("session_store.conversations") / "lua"
-_WRITES = ("prelude", "once", "conversation", "changing")
+_LIVES_ON = ("prelude", "once", "conversation", "living")
 APPEND, EDIT, REMOVE, CLEAR, REPLACE = (
-    Script(name, *_WRITES, folder=_FOLDER) for name in ("append", "edit", "remove", "clear", "replace")
+    Script(name, *_LIVES_ON, "changing", folder=_FOLDER) for name in ("append", "edit", "remove", "clear", "replace")
 )
 CREATE = Script("create", "prelude", "once", "lifetime", "conversation", folder=_FOLDER)
-UPDATE, SUMMARIZE = (
-    Script(name, "prelude", "once", "conversation", folder=_FOLDER) for name in ("update", "summarize")
-)
+UPDATE, SUMMARIZE, TOUCH = (Script(name, *_LIVES_ON, folder=_FOLDER) for name in ("update", "summarize", "touch"))
 PAGE, TOLD = (Script(name, "prelude", "conversation", folder=_FOLDER) for name in ("page", "told"))
 FIELDS = ("rev", "ver", "seq", "n", "tok", "ca", "la", "xa", "u", "a", "st", "t", "g", "x", "s", "su")
 OF_LETTERS = {letter: role for role, letter in ROLES.items()}
@@ -41,24 +38,22 @@ class Done(NamedTuple):
     revision: int
     at_ms: int
     rest: str
-    more: list[Any]  # of the reply, where it was a list
 
 
-def read_change(reply: Any, expected: int | None) -> Done:
+def read_change(answer: bytes, expected: int | None) -> Done:
     """The reply of a change of messages; raises what it says where nothing was done.
 
     What only one script says comes as `rest`, with the revision 0.
     """
-    answer, more = (reply[0], reply[1:]) if isinstance(reply, list) else (reply, [])
     what, _, rest = answer.decode().partition(":")
     if what == "missing":
         raise ConversationNotFoundError
     if what == "conflict":
         raise RevisionConflictError(expected or 0, int(rest))
     if what != "done":
-        return Done(0, 0, answer.decode(), more)
+        return Done(0, 0, answer.decode())
     revision, at_ms, rest = rest.split(":", 2)
-    return Done(int(revision), int(at_ms), rest, more)
+    return Done(int(revision), int(at_ms), rest)
 
 
 def new_place() -> str:

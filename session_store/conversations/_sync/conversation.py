@@ -19,11 +19,11 @@ from session_store.conversations._core.records import (
     APPEND,
     CLEAR,
     EDIT,
-    REFRESHED_MS,
     REMOVE,
     REPLACE,
     SLOT,
     SUMMARIZE,
+    TOUCH,
     UPDATE,
     Done,
     body_of,
@@ -65,9 +65,18 @@ class RedisConversation(Reading):
 
     __slots__ = ()
 
-    def _once(self, script: Script, *args: object) -> Any:
+    def _once(self, script: Script, *args: object) -> tuple[bytes, list[Any]]:
+        """The answer of a script that writes, and what else it gives. Tells the lists that the conversation lives, where due."""
         shelf = self._shelf
-        return self._extension.once(script, [SLOT], shelf.idle_ms, *args, min_replicas=shelf.min_replicas)
+        times = (shelf.idle_ms, shelf.told_ms)
+        reply = self._extension.once(script, [SLOT], *times, *args, min_replicas=shelf.min_replicas)
+        if not isinstance(reply, list):  # refused; or the call came before, and its answer alone is remembered
+            return reply, []
+        answer, labels, *more = reply
+        if labels:
+            user, agent = (None if value is None else value.decode() for value in labels)
+            shelf.enlist(self.id, user=user, agent=agent)
+        return answer, more
 
     # Messages come.
 
@@ -110,12 +119,10 @@ class RedisConversation(Reading):
             return []
         asked = sum(message.tokens for message in listed)
         limits = (optional_int(expected_revision, "expected_revision"), optional_int(max_tokens, "max_tokens"))
-        done = read_change(self._once(APPEND, REFRESHED_MS, *limits, *args), expected_revision)
+        answer, _ = self._once(APPEND, *limits, *args)
+        done = read_change(answer, expected_revision)
         if done.rest.startswith("budget:"):
             raise TokenBudgetError(max_tokens or 0, int(done.rest.partition(":")[2]), asked)
-        if done.more:
-            user, agent = (None if value is None else value.decode() for value in done.more)
-            self._shelf.enlist(self.id, user=user, agent=agent)
         return self._added(listed, done)
 
     def _added(self, listed: list[NewMessage], done: Done) -> list[Message]:
@@ -149,6 +156,7 @@ class RedisConversation(Reading):
         checked_int(seq, "seq", 1)
         costs = "" if tokens is UNSET else checked_int(tokens, "tokens")
         revision = optional_int(expected_revision, "expected_revision")
+        body_of(self._extension, new_place(), content, None)  # what is none is refused before anything is read
         for _ in range(_MOST_EDITS):
             wanted, kept = "", metadata
             if metadata is UNSET:
@@ -156,26 +164,28 @@ class RedisConversation(Reading):
                 wanted, kept = place_of(raw), read_message(self._extension, seq, raw).metadata
             place = new_place()
             body = body_of(self._extension, place, content, kept)
-            reply = self._once(EDIT, revision, seq, costs, place, wanted, body)
-            done = read_change(reply, expected_revision)
+            answer, more = self._once(EDIT, revision, seq, costs, place, wanted, body)
+            done = read_change(answer, expected_revision)
             if done.rest == "gone":
                 raise MessageNotFoundError(seq)
             if done.rest != "changed":
-                return read_message(self._extension, seq, done.more[0]) if done.more else self._message(seq)
+                return read_message(self._extension, seq, more[0]) if more else self._message(seq)
         raise RuntimeError("others edit the message faster than it can be read")
 
     def delete(self, *seqs: int, expected_revision: int | None = None) -> int:
         """Take messages out, for good. Returns how many there were. One script call, 1 round trip, O(messages)."""
         numbers = [checked_int(seq, "seq", 1) for seq in seqs]
         revision = optional_int(expected_revision, "expected_revision")
-        return int(read_change(self._once(REMOVE, revision, *numbers), expected_revision).rest)
+        answer, _ = self._once(REMOVE, revision, *numbers)
+        return int(read_change(answer, expected_revision).rest)
 
     def clear(self) -> int:
         """Take all messages out; their numbers are not given again. Returns how many there were.
 
         One script call, 1 round trip, O(1); the server frees them beside its work.
         """
-        return int(read_change(self._once(CLEAR), None).rest)
+        answer, _ = self._once(CLEAR)
+        return int(read_change(answer, None).rest)
 
     def replace(self, messages: Iterable[NewMessage], *, after: int = 0, expected_revision: int) -> list[Message]:
         """Put messages in place of all that come after one, in one step: to make a conversation shorter.
@@ -185,8 +195,8 @@ class RedisConversation(Reading):
         listed = checked_messages(messages)
         args = message_args(self._extension, listed)
         revision = checked_int(expected_revision, "expected_revision")
-        reply = self._once(REPLACE, revision, checked_int(after, "after"), *args)
-        return self._added(listed, read_change(reply, expected_revision))
+        answer, _ = self._once(REPLACE, revision, checked_int(after, "after"), *args)
+        return self._added(listed, read_change(answer, expected_revision))
 
     # What is told of it.
 
@@ -220,7 +230,7 @@ class RedisConversation(Reading):
         if title is not UNSET:
             fields[b"t"] = self._encoded("t", label(title, "title"))
         if tags is not UNSET:
-            fields[b"g"] = self._encoded("g", list(checked_tags(tags)) or None if tags else None)
+            fields[b"g"] = self._encoded("g", None if tags is None else list(checked_tags(tags)) or None)
         if metadata is not UNSET:
             fields[b"x"] = self._encoded("x", metadata)
         version = optional_int(expected_version, "expected_version")
@@ -228,15 +238,15 @@ class RedisConversation(Reading):
         if any(wanted.values()):
             self._shelf.enlist(self.id, **wanted)
         args = [part for name, data in fields.items() for part in (name, b"" if data is None else b"=" + data)]
-        reply = self._once(UPDATE, version, *args)
-        if not isinstance(reply, list):
-            if reply != b"done":  # else the call came before, and whose it was is not known: lists leave it out
-                read_change(reply, expected_version)
+        answer, more = self._once(UPDATE, version, *args)
+        if not more:
+            if answer != b"done":  # else the call came before, and whose it was is not known: lists leave it out
+                read_change(answer, expected_version)
             info = self.info()
             if info is None:
                 raise ConversationNotFoundError
             return info
-        _, user_before, agent_before, *told = reply
+        user_before, agent_before, told = more
         info = read_info(self._extension, self.id, told)
         for name, before, now in (("user", user_before, info.user), ("agent", agent_before, info.agent)):
             if before is not None and before.decode() != now:
@@ -259,7 +269,7 @@ class RedisConversation(Reading):
         checked_int(upto, "upto", 1)
         summary = None if text is None else [label(text, "text"), upto, checked_int(tokens, "tokens")]
         revision = optional_int(expected_revision, "expected_revision")
-        answer = self._once(SUMMARIZE, revision, upto, self._encoded("s", summary) or b"")
+        answer, _ = self._once(SUMMARIZE, revision, upto, self._encoded("s", summary) or b"")
         if answer == b"beyond":
             raise MessageNotFoundError(upto)
         if answer != b"done":
@@ -267,8 +277,8 @@ class RedisConversation(Reading):
 
     def touch(self) -> bool:
         """Have it live on as if it had been written to. Whether there is one. One script call, 1 round trip, O(1)."""
-        store, seconds = self._shelf.store, self._shelf.idle_ms / 1000
-        return bool(store.namespace(self.id).touch(SLOT, ttl=seconds))
+        answer, _ = self._once(TOUCH)
+        return answer == b"done"
 
     def delete_all(self) -> bool:
         """Delete the conversation, with all slots of its namespace. Whether there was one.
@@ -276,7 +286,7 @@ class RedisConversation(Reading):
         2 script calls and HKEYS, 3 round trips; 1 more for each label.
         """
         info = self.info()
-        count = self._shelf.store.namespace(self.id).purge()
+        self._shelf.store.namespace(self.id).purge()
         if info is not None:
             self._shelf.strike(self.id, user=info.user, agent=info.agent)
-        return info is not None and count > 0
+        return info is not None

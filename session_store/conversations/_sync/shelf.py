@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 from session_store._sync.extension import Extension, min_replicas_of, read_each
@@ -11,8 +12,10 @@ from session_store._sync.store import SessionStore
 from session_store._core.extension import Duration, to_milliseconds
 from session_store.conversations._core.records import SLOT, TOLD, read_info
 from session_store.conversations._core.values import ConversationInfo
+from session_store.errors import CodecError
 
 LABELS = ("user", "agent")
+_TOLD_MS = 60_000
 
 
 class Shelf:
@@ -27,6 +30,7 @@ class Shelf:
     ) -> None:
         self.store = store
         self.idle_ms = int(store.default_ttl * 1000) if idle_ttl is None else to_milliseconds(idle_ttl, "idle_ttl")
+        self.told_ms = min(_TOLD_MS, self.idle_ms // 4)  # so often the lists are told at most that a conversation lives
         self.lifetime_ms = 0 if max_lifetime is None else to_milliseconds(max_lifetime, "max_lifetime")
         self.min_replicas = min_replicas_of(store)
         self.lists = {label: store.directory(f"conversation-{label}") for label in labels}
@@ -51,8 +55,11 @@ class Shelf:
         """What is told of those that live, by id; what others have put in place of one is none. 1 round trip."""
         names = list(dict.fromkeys(ids))
         replies = read_each(self.store, TOLD, names, SLOT, "hash")
-        return {
-            name: read_info(self.extension(name), name, reply)
-            for name, reply in zip(names, replies, strict=True)
-            if isinstance(reply, list)
-        }
+        found: dict[str, ConversationInfo] = {}
+        for name, reply in zip(names, replies, strict=True):
+            if isinstance(reply, list):
+                with suppress(
+                    CodecError
+                ):  # of one that cannot be read, its own handle tells; the others are not hidden for it
+                    found[name] = read_info(self.extension(name), name, reply)
+        return found

@@ -3,13 +3,12 @@
 -- Effects   once
 --
 -- KEYS[2]   the conversation
--- ARGV[3]   how long it lives if nothing is written, in milliseconds
--- ARGV[4]   for how many milliseconds its labels are not wanted again
+-- ARGV[3,4] as living.lua has them
 -- ARGV[5]   the revision that it is to have, or ''
 -- ARGV[6]   how many tokens it may have, or ''
 -- ARGV[7..] the messages, as changing.lua's `add` takes them
 --
--- Reply     'done:<revision>:<time>:<number of the first one>:<those that were there>'; or that, user and agent
+-- Reply     {'done:<revision>:<time>:<number of the first one>:<those that were there>', ..}, as living.lua's `lives_on`
 --           'missing', 'conflict:<revision>', 'budget:<tokens>'
 
 local reply = enter()
@@ -28,7 +27,5 @@ if fresh == 0 then   -- a call that is made again, by its keys: nothing changes
 end
 if ARGV[5] ~= '' and tonumber(ARGV[5]) ~= rev then return conflict(rev) end
 if ARGV[6] ~= '' and tokens + asked > tonumber(ARGV[6]) then return leave('budget:' .. written(tokens), {}) end
-local answer = changed(begins .. ':' .. add(7))
-if NOW_MS - listed < tonumber(ARGV[4]) then return answer end
-call('HSET', KEY, 'lt', written(NOW_MS))
-return {answer, unpack(call('HMGET', KEY, 'u', 'a'))}
+local known = add(7)
+return changed(begins .. ':' .. known)

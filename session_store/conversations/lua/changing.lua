@@ -1,4 +1,4 @@
--- How messages come, go, and change. conversation.lua comes before.
+-- How messages come, go, and change. living.lua comes before.
 
 local roles = {}    -- by field, what has changed of the roles
 local fields = {}   -- and what else is to be written: field, value, ..
@@ -52,20 +52,14 @@ local function remove(number)
   return true
 end
 
--- Ends a change of messages. `answer` is behind the new revision and the time of the change.
+-- Ends a change of messages; see `lives_on`. `answer` is put behind the new revision and the time of the change.
 local function changed(answer)
-  local now, ttl = this_time(), ttl_of(KEY, tonumber(ARGV[3]))
+  local now = this_time()
   rev = rev + 1
   for field, held in pairs(roles) do fields[#fields + 1], fields[#fields + 2] = field, held end
   for field, held in pairs({rev = written(rev), seq = written(seq), n = count, tok = written(tokens), la = now}) do
     fields[#fields + 1], fields[#fields + 2] = field, held
   end
   call_in_chunks('HSET', KEY, fields, 1, #fields)
-  call('PEXPIRE', KEY, ttl)
-  answer = table.concat({'done', written(rev), now, answer}, ':')
-  return leave(answer, {[2] = ends_after(ttl, NOW)}, ttl)
+  return lives_on(table.concat({'done', written(rev), now, answer}, ':'))
 end
-
--- Ends a call that found another revision than it expected.
-local function conflict(held) return leave('conflict:' .. written(held), {}) end
-local function missing() return leave('missing', {}) end

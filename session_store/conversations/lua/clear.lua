@@ -3,9 +3,9 @@
 -- Effects   once
 --
 -- KEYS[2]   the conversation
--- ARGV[3]   how long it lives if nothing is written, in milliseconds
+-- ARGV[3,4] as living.lua has them
 --
--- Reply     'done:<revision>:<time>:<how many there were>', 'missing'
+-- Reply     {'done:<revision>:<time>:<how many there were>', ..}, as living.lua's `lives_on`; 'missing'
 
 local reply = enter()
 if reply then return reply end

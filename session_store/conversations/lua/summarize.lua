@@ -3,23 +3,21 @@
 -- Effects   once
 --
 -- KEYS[2]   the conversation
--- ARGV[3]   how long it lives if nothing is written, in milliseconds
--- ARGV[4]   the revision that it is to have, or ''
--- ARGV[5]   the number of the last message that it is of
--- ARGV[6]   the summary, or '': none
+-- ARGV[3,4] as living.lua has them
+-- ARGV[5]   the revision that it is to have, or ''
+-- ARGV[6]   the number of the last message that it is of
+-- ARGV[7]   the summary, or '': none
 --
--- Reply     'done', 'missing', 'conflict:<revision>', 'beyond': there is no such message yet
+-- Reply     {'done', ..}, as living.lua's `lives_on`; 'missing', 'conflict:<revision>', 'beyond': there is no such message yet
 
 local reply = enter()
 if reply then return reply end
-if not opened(NOW_MS) then return leave('missing', {}) end
-if ARGV[4] ~= '' and tonumber(ARGV[4]) ~= rev then return leave('conflict:' .. written(rev), {}) end
-if tonumber(ARGV[5]) > seq then return leave('beyond', {}) end
-if ARGV[6] == '' then
+if not opened(NOW_MS) then return missing() end
+if ARGV[5] ~= '' and tonumber(ARGV[5]) ~= rev then return conflict(rev) end
+if tonumber(ARGV[6]) > seq then return leave('beyond', {}) end
+if ARGV[7] == '' then
   call('HDEL', KEY, 's', 'su')
 else
-  call('HSET', KEY, 's', ARGV[6], 'su', ARGV[5])
+  call('HSET', KEY, 's', ARGV[7], 'su', ARGV[6])
 end
-local ttl = ttl_of(KEY, tonumber(ARGV[3]))
-call('PEXPIRE', KEY, ttl)
-return leave('done', {[2] = ends_after(ttl, NOW)}, ttl)
+return lives_on('done')

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from conversations._async.conftest import DAY, hints, ids, together
 
-from session_store import WrongTypeError
+from session_store import CodecError, WrongTypeError
 from session_store.conversations import ConversationNotFoundError
 
 
@@ -122,6 +122,8 @@ async def test_lists_that_are_not_kept(chats: Any, client: Any, keys: Any) -> No
     every = chats(labels=("agent",))
     await every.create("c", user="ann", agent="planner")
     assert await ids(every, agent="planner") == ["c"] and await hints(client, keys) == 1
+    assert await ids(every, user="ann", agent="planner") == ["c"]
+    assert await ids(every, user="bob", agent="planner") == []
     with pytest.raises(ValueError, match="of which there are lists"):
         await every.list(user="ann")
 
@@ -142,6 +144,22 @@ async def test_what_others_put_in_its_place(chats: Any, client: Any, key: Any) -
     assert [info.id async for info in every.scan()] == ["b"]
     assert await client.get(key(chat)) == b"theirs"
     await client.delete(key(chat))
+
+
+async def test_what_cannot_be_decoded_hides_nothing_else(chats: Any, client: Any, key: Any) -> None:
+    """Lists leave it out, and its own handle raises; its messages can be read."""
+    every = chats()
+    for name in ("a", "b"):
+        await every.create(name, user="ann", title=name)
+    chat = every.conversation("a")
+    await chat.append("user", "x")
+    await client.hset(key(chat), "t", b"\xff")
+    assert await ids(every, user="ann") == list(await every.infos(["a", "b"])) == ["b"]
+    assert [info.id async for info in every.scan()] == ["b"]
+    with pytest.raises(CodecError):
+        await chat.info()
+    assert len((await chat.latest()).items) == 1
+    assert (await chat.update(title=None)).title is None
 
 
 async def test_an_evicted_conversation_is_none(chats: Any, client: Any, key: Any) -> None:

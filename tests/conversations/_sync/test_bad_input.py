@@ -88,7 +88,7 @@ def of_texts() -> dict[str, Case]:
             error,
         )
         cases[f"key {bad!r}"] = (lambda _, chat, bad=bad: chat.append("user", "x", key=bad), error)
-    for bad in ("ab", [1], 5):
+    for bad in ("ab", "", [1], 5):
         cases[f"create tags {bad!r}"] = (lambda every, _, bad=bad: every.create(user="ann", tags=bad), TypeError)
         cases[f"update tags {bad!r}"] = (lambda _, chat, bad=bad: chat.update(user="ann", tags=bad), TypeError)
         cases[f"list tags {bad!r}"] = (lambda every, _, bad=bad: every.list(user="ann", tags=bad), TypeError)
@@ -103,6 +103,7 @@ def of_values() -> dict[str, Case]:
             f"content {bad!r}": (lambda _, chat, bad=bad: chat.append("user", bad), TypeError),
             f"metadata {bad!r}": (lambda _, chat, bad=bad: chat.append("user", "x", metadata=bad), TypeError),
             f"edit {bad!r}": (lambda _, chat, bad=bad: chat.edit(1, bad, metadata=None), TypeError),
+            f"edit that keeps metadata {bad!r}": (lambda _, chat, bad=bad: chat.edit(1, bad), TypeError),
             f"edit metadata {bad!r}": (lambda _, chat, bad=bad: chat.edit(1, "x", metadata=bad), TypeError),
             f"create {bad!r}": (lambda every, _, bad=bad: every.create(user="ann", metadata=bad), TypeError),
             f"update {bad!r}": (lambda _, chat, bad=bad: chat.update(user="ann", metadata=bad), TypeError),
@@ -132,6 +133,7 @@ OTHERS: dict[str, Case] = {
     "a list from a time without a zone": (lambda every, _: every.list(user="x", created_after=NAIVE), ValueError),
     "a list up to a time without a zone": (lambda every, _: every.list(user="x", created_before=NAIVE), ValueError),
     "a list from no time": (lambda every, _: every.list(user="x", created_after=1), TypeError),
+    "a limit, and no role": (lambda _, chat: chat.latest(1_001, roles=[]), ValueError),
     "an order": (lambda _, chat: chat.messages(order="up"), ValueError),
     "an order of a list": (lambda every, _: every.list(user="x", order="up"), ValueError),
     "a list of nobody": (lambda every, _: every.list(), ValueError),

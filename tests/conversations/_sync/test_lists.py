@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from conversations._sync.conftest import DAY, hints, ids, together
 
-from session_store import WrongTypeError
+from session_store import CodecError, WrongTypeError
 from session_store.conversations import ConversationNotFoundError
 
 
@@ -123,6 +123,8 @@ def test_lists_that_are_not_kept(chats: Any, client: Any, keys: Any) -> None:
     every = chats(labels=("agent",))
     every.create("c", user="ann", agent="planner")
     assert ids(every, agent="planner") == ["c"] and hints(client, keys) == 1
+    assert ids(every, user="ann", agent="planner") == ["c"]
+    assert ids(every, user="bob", agent="planner") == []
     with pytest.raises(ValueError, match="of which there are lists"):
         every.list(user="ann")
 
@@ -143,6 +145,22 @@ def test_what_others_put_in_its_place(chats: Any, client: Any, key: Any) -> None
     assert [info.id for info in every.scan()] == ["b"]
     assert client.get(key(chat)) == b"theirs"
     client.delete(key(chat))
+
+
+def test_what_cannot_be_decoded_hides_nothing_else(chats: Any, client: Any, key: Any) -> None:
+    """Lists leave it out, and its own handle raises; its messages can be read."""
+    every = chats()
+    for name in ("a", "b"):
+        every.create(name, user="ann", title=name)
+    chat = every.conversation("a")
+    chat.append("user", "x")
+    client.hset(key(chat), "t", b"\xff")
+    assert ids(every, user="ann") == list(every.infos(["a", "b"])) == ["b"]
+    assert [info.id for info in every.scan()] == ["b"]
+    with pytest.raises(CodecError):
+        chat.info()
+    assert len((chat.latest()).items) == 1
+    assert (chat.update(title=None)).title is None
 
 
 def test_an_evicted_conversation_is_none(chats: Any, client: Any, key: Any) -> None:

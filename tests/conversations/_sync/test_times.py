@@ -109,6 +109,19 @@ def test_lists_name_a_conversation_as_long_as_it_is_talked_in(chats: Any, pass_t
     assert [info.id for info in (every.list(user="ann")).items] == ["c"]
 
 
+@pytest.mark.parametrize("name", ["edit", "set_summary", "update", "replace", "delete", "clear", "touch"])
+def test_lists_are_told_by_each_change(chats: Any, pass_time: Any, name: str) -> None:
+    """That a conversation lives on, as messages tell them."""
+    every = chats(idle_ttl=3_600)
+    chat = start(every, user="ann", agent="planner")
+    chat.append_many([NewMessage("user", at) for at in range(4)])
+    for at in range(3):
+        pass_time(3_500)
+        last = (standing(chat)).last_seq
+        {**changes(chat), "delete": partial(chat.delete, last - at)}[name]()
+        assert [info.id for info in (every.list(agent="planner")).items] == ["c"]
+
+
 def test_the_longest_that_a_conversation_lives(chats: Any, client: Any, key: Any, pass_time: Any) -> None:
     """[C12] Whatever is written, and whoever prolongs it."""
     every = chats(idle_ttl=200, max_lifetime=300)
