@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
+
+from redis.exceptions import RedisError
 
 from session_store._core.extension import Script
 from session_store.conversations._async.reading import AsyncReading
@@ -74,7 +77,9 @@ class AsyncRedisConversation(AsyncReading):
         answer, labels, *more = reply
         if labels:
             user, agent = (None if value is None else value.decode() for value in labels)
-            await shelf.enlist(self.id, user=user, agent=agent)
+            # The change is done: who was told of an error would make it again. The lists are told soon enough.
+            with suppress(RedisError):
+                await shelf.enlist(self.id, user=user, agent=agent)
         return answer, more
 
     # Messages come.

@@ -57,8 +57,7 @@ class AsyncShelf:
         found: dict[str, ConversationInfo] = {}
         for name, reply in zip(names, replies, strict=True):
             if isinstance(reply, list):
-                with suppress(
-                    CodecError
-                ):  # of one that cannot be read, its own handle tells; the others are not hidden for it
+                # One that cannot be read must not hide the others; its own handle tells of it.
+                with suppress(CodecError):
                     found[name] = read_info(self.extension(name), name, reply)
         return found

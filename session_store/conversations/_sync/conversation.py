@@ -4,7 +4,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
+
+from redis.exceptions import RedisError
 
 from session_store._core.extension import Script
 from session_store.conversations._sync.reading import Reading
@@ -75,7 +78,9 @@ class RedisConversation(Reading):
         answer, labels, *more = reply
         if labels:
             user, agent = (None if value is None else value.decode() for value in labels)
-            shelf.enlist(self.id, user=user, agent=agent)
+            # The change is done: who was told of an error would make it again. The lists are told soon enough.
+            with suppress(RedisError):
+                shelf.enlist(self.id, user=user, agent=agent)
         return answer, more
 
     # Messages come.

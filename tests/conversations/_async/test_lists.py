@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+import redis
 from conversations._async.conftest import DAY, hints, ids, together
 
 from session_store import CodecError, WrongTypeError
@@ -180,3 +181,21 @@ async def test_an_evicted_conversation_is_none(chats: Any, client: Any, key: Any
 
 async def test_the_server_is_asked_how_it_is(chats: Any) -> None:
     assert 0 < await chats().ping() < 60
+
+
+async def test_a_list_that_cannot_be_told_makes_no_change_an_error(
+    chats: Any, pass_time: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is done: whoever was told that it is not would do it twice."""
+    every = chats()
+    await every.create("c", user="ann")
+
+    async def away(*args: Any, **options: Any) -> Any:
+        raise redis.exceptions.ConnectionError
+
+    await pass_time(61)
+    with monkeypatch.context() as patch:
+        patch.setattr("session_store._async.directory.AsyncDirectory.add", away)
+        message = await every.conversation("c").append("user", "x")
+    assert [each.seq for each in (await every.conversation("c").messages()).items] == [message.seq]
+    assert await ids(every, user="ann") == ["c"]

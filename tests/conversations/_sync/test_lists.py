@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+import redis
 from conversations._sync.conftest import DAY, hints, ids, together
 
 from session_store import CodecError, WrongTypeError
@@ -181,3 +182,21 @@ def test_an_evicted_conversation_is_none(chats: Any, client: Any, key: Any) -> N
 
 def test_the_server_is_asked_how_it_is(chats: Any) -> None:
     assert 0 < chats().ping() < 60
+
+
+def test_a_list_that_cannot_be_told_makes_no_change_an_error(
+    chats: Any, pass_time: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is done: whoever was told that it is not would do it twice."""
+    every = chats()
+    every.create("c", user="ann")
+
+    def away(*args: Any, **options: Any) -> Any:
+        raise redis.exceptions.ConnectionError
+
+    pass_time(61)
+    with monkeypatch.context() as patch:
+        patch.setattr("session_store._sync.directory.Directory.add", away)
+        message = every.conversation("c").append("user", "x")
+    assert [each.seq for each in (every.conversation("c").messages()).items] == [message.seq]
+    assert ids(every, user="ann") == ["c"]
