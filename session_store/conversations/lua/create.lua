@@ -14,7 +14,7 @@ if reply then return reply end
 if opened(NOW_MS) then return leave('exists', {}) end
 local now, most, time = written(NOW_MS), tonumber(ARGV[4]), call('TIME')
 local begins = written(time[1] * 1e6 + time[2])   -- no conversation changes as often as once in a microsecond
-call('DEL', KEY)
+if call('EXISTS', KEY) == 1 then call('DEL', KEY) end   -- what has ended; else a full memory is to be seen by what follows
 call('HSET', KEY, 'rev', begins, 'ver', begins, 'seq', 0, 'first', 1, 'n', 0, 'tok', 0, 'ca', now, 'la', now, 'lt', now)
 if most > 0 then
   ends_in(most)
