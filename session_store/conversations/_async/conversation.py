@@ -47,7 +47,6 @@ from session_store.conversations._core.values import (
     moment,
 )
 from session_store.conversations.errors import (
-    ConversationNotFoundError,
     MessageNotFoundError,
     TokenBudgetError,
 )
@@ -246,10 +245,7 @@ class AsyncRedisConversation(AsyncReading):
         if not more:
             if answer != b"done":  # else the call came before, and whose it was is not known: lists leave it out
                 read_change(answer, expected_version)
-            info = await self.info()
-            if info is None:
-                raise ConversationNotFoundError
-            return info
+            return await self._existing()
         user_before, agent_before, told = more
         info = read_info(self._extension, self.id, told)
         for name, before, now in (("user", user_before, info.user), ("agent", agent_before, info.agent)):

@@ -16,7 +16,9 @@ from session_store.conversations._async.shelf import LABELS, AsyncShelf
 from session_store.conversations._core.arguments import checked_tags, checked_time, label
 from session_store.conversations._core.records import CREATE, SLOT, read_info, to_json
 from session_store.conversations._core.values import ConversationInfo, Page, ms_of
-from session_store.conversations.errors import ConversationExistsError, ConversationNotFoundError
+from session_store.conversations.errors import ConversationExistsError
+
+_TOGETHER = 200  # conversations that are read together
 
 
 class AsyncRedisConversations:
@@ -85,10 +87,7 @@ class AsyncRedisConversations:
             raise ConversationExistsError
         if isinstance(reply, list):
             return read_info(extension, conversation_id, reply)
-        info = await self.conversation(conversation_id).info()
-        if info is None:
-            raise ConversationNotFoundError
-        return info
+        return await self.conversation(conversation_id)._existing()  # noqa: SLF001  # of the same layer
 
     def conversation(self, id: str) -> AsyncRedisConversation:  # noqa: A002  # the field's word
         """The handle of a conversation, whether there is one or not. No I/O. Raises `InvalidNameError`."""
@@ -162,7 +161,7 @@ class AsyncRedisConversations:
         """
         count, cursor = 0, None
         while True:
-            page = await self.list(user=user, agent=agent, limit=200, cursor=cursor)
+            page = await self.list(user=user, agent=agent, limit=_TOGETHER, cursor=cursor)
             count += len(page.items)
             cursor = page.cursor
             if cursor is None:
@@ -173,7 +172,7 @@ class AsyncRedisConversations:
         names: list[str] = []
         async for name in self.store.namespaces():
             names.append(name)
-            if len(names) == 200:
+            if len(names) == _TOGETHER:
                 for info in (await self._shelf.infos(names)).values():
                     yield info
                 names = []

@@ -120,3 +120,10 @@ class AsyncReading:
         """What is told of it; None where there is no such conversation. One script call, 1 round trip, O(1)."""
         reply = await self._extension.read(TOLD, [SLOT])
         return read_info(self._extension, self.id, reply) if isinstance(reply, list) else None
+
+    async def _existing(self) -> ConversationInfo:
+        """What `info` tells; raises `ConversationNotFoundError` where there is none."""
+        info = await self.info()
+        if info is None:
+            raise ConversationNotFoundError
+        return info

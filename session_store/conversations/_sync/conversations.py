@@ -17,7 +17,9 @@ from session_store.conversations._sync.shelf import LABELS, Shelf
 from session_store.conversations._core.arguments import checked_tags, checked_time, label
 from session_store.conversations._core.records import CREATE, SLOT, read_info, to_json
 from session_store.conversations._core.values import ConversationInfo, Page, ms_of
-from session_store.conversations.errors import ConversationExistsError, ConversationNotFoundError
+from session_store.conversations.errors import ConversationExistsError
+
+_TOGETHER = 200  # conversations that are read together
 
 
 class RedisConversations:
@@ -86,10 +88,7 @@ class RedisConversations:
             raise ConversationExistsError
         if isinstance(reply, list):
             return read_info(extension, conversation_id, reply)
-        info = self.conversation(conversation_id).info()
-        if info is None:
-            raise ConversationNotFoundError
-        return info
+        return self.conversation(conversation_id)._existing()  # noqa: SLF001  # of the same layer
 
     def conversation(self, id: str) -> RedisConversation:  # noqa: A002  # the field's word
         """The handle of a conversation, whether there is one or not. No I/O. Raises `InvalidNameError`."""
@@ -163,7 +162,7 @@ class RedisConversations:
         """
         count, cursor = 0, None
         while True:
-            page = self.list(user=user, agent=agent, limit=200, cursor=cursor)
+            page = self.list(user=user, agent=agent, limit=_TOGETHER, cursor=cursor)
             count += len(page.items)
             cursor = page.cursor
             if cursor is None:
@@ -174,7 +173,7 @@ class RedisConversations:
         names: list[str] = []
         for name in self.store.namespaces():
             names.append(name)
-            if len(names) == 200:
+            if len(names) == _TOGETHER:
                 for info in (self._shelf.infos(names)).values():
                     yield info
                 names = []

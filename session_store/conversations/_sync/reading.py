@@ -121,3 +121,10 @@ class Reading:
         """What is told of it; None where there is no such conversation. One script call, 1 round trip, O(1)."""
         reply = self._extension.read(TOLD, [SLOT])
         return read_info(self._extension, self.id, reply) if isinstance(reply, list) else None
+
+    def _existing(self) -> ConversationInfo:
+        """What `info` tells; raises `ConversationNotFoundError` where there is none."""
+        info = self.info()
+        if info is None:
+            raise ConversationNotFoundError
+        return info

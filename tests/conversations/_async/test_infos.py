@@ -15,6 +15,7 @@ from session_store.conversations import (
     ConversationExistsError,
     ConversationInfo,
     ConversationNotFoundError,
+    MessageNotFoundError,
     NewMessage,
     RevisionConflictError,
     Summary,
@@ -143,3 +144,28 @@ async def test_a_summary_is_of_messages_that_are_as_they_were(chat: Chat) -> Non
     await chat.set_summary("short", upto=3)
     await chat.clear()
     assert (await standing(chat)).summary is None
+
+
+async def test_what_is_told_of_a_conversation_that_must_be_there(chats: Any) -> None:
+    every = chats()
+    with pytest.raises(ConversationNotFoundError):
+        await every.conversation("c")._existing()
+    await every.create("c")
+    assert (await every.conversation("c")._existing()).id == "c"
+
+
+async def test_a_summary_of_what_is_not_there_yet(chat: AsyncRedisConversation) -> None:
+    with pytest.raises(MessageNotFoundError) as caught:
+        await chat.set_summary("short", upto=1)
+    assert caught.value.seq == 1 and (await standing(chat)).summary is None
+
+
+async def test_an_edit_that_others_are_always_faster_than(
+    chat: AsyncRedisConversation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ends."""
+    await chat.append("user", "x")
+    monkeypatch.setattr("session_store.conversations._async.conversation.place_of", lambda message: "elsewhere")
+    with pytest.raises(RuntimeError, match="faster than it can be read"):
+        await chat.edit(1, "y")
+    assert (await chat.latest()).items[0].content == "x"

@@ -199,3 +199,11 @@ async def test_a_list_that_cannot_be_told_makes_no_change_an_error(
         message = await every.conversation("c").append("user", "x")
     assert [each.seq for each in (await every.conversation("c").messages()).items] == [message.seq]
     assert await ids(every, user="ann") == ["c"]
+
+
+async def test_many_are_read_in_parts(chats: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("session_store.conversations._async.conversations._TOGETHER", 2)
+    every = chats()
+    made = {(await every.create(user="ann")).id for _ in range(5)}
+    assert {info.id async for info in every.scan()} == made
+    assert await every.prune(user="ann") == 5

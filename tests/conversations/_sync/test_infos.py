@@ -16,6 +16,7 @@ from session_store.conversations import (
     ConversationExistsError,
     ConversationInfo,
     ConversationNotFoundError,
+    MessageNotFoundError,
     NewMessage,
     RevisionConflictError,
     Summary,
@@ -144,3 +145,28 @@ def test_a_summary_is_of_messages_that_are_as_they_were(chat: Chat) -> None:
     chat.set_summary("short", upto=3)
     chat.clear()
     assert (standing(chat)).summary is None
+
+
+def test_what_is_told_of_a_conversation_that_must_be_there(chats: Any) -> None:
+    every = chats()
+    with pytest.raises(ConversationNotFoundError):
+        every.conversation("c")._existing()
+    every.create("c")
+    assert (every.conversation("c")._existing()).id == "c"
+
+
+def test_a_summary_of_what_is_not_there_yet(chat: RedisConversation) -> None:
+    with pytest.raises(MessageNotFoundError) as caught:
+        chat.set_summary("short", upto=1)
+    assert caught.value.seq == 1 and (standing(chat)).summary is None
+
+
+def test_an_edit_that_others_are_always_faster_than(
+    chat: RedisConversation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ends."""
+    chat.append("user", "x")
+    monkeypatch.setattr("session_store.conversations._sync.conversation.place_of", lambda message: "elsewhere")
+    with pytest.raises(RuntimeError, match="faster than it can be read"):
+        chat.edit(1, "y")
+    assert (chat.latest()).items[0].content == "x"

@@ -200,3 +200,11 @@ def test_a_list_that_cannot_be_told_makes_no_change_an_error(
         message = every.conversation("c").append("user", "x")
     assert [each.seq for each in (every.conversation("c").messages()).items] == [message.seq]
     assert ids(every, user="ann") == ["c"]
+
+
+def test_many_are_read_in_parts(chats: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("session_store.conversations._sync.conversations._TOGETHER", 2)
+    every = chats()
+    made = {(every.create(user="ann")).id for _ in range(5)}
+    assert {info.id for info in every.scan()} == made
+    assert every.prune(user="ann") == 5

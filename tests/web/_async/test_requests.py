@@ -9,7 +9,14 @@ from support.recorder import Recorder
 from web._async.conftest import DAY, Browser
 
 from session_store import EncryptedCodec, JsonCodec
-from session_store.web import AsyncSessions, AsyncWebSession, CookiePolicy, SessionSentError, SessionTooLargeError
+from session_store.web import (
+    AsyncSessions,
+    AsyncWebSession,
+    CookiePolicy,
+    SessionPolicy,
+    SessionSentError,
+    SessionTooLargeError,
+)
 from session_store.web._core.policy import with_idle
 from session_store.web._core.tokens import WebToken
 
@@ -343,6 +350,8 @@ async def test_an_adapter_has_a_class_of_its_own(browser: Browser) -> None:
     class Own(AsyncWebSession):
         pass
 
+    with pytest.raises(ValueError, match="default_ttl must be at least the policy's idle"):
+        AsyncSessions(browser.sessions.store, policy=SessionPolicy(idle=15 * DAY, lifetime=90 * DAY))
     with pytest.raises(TypeError, match="cookie must be a CookiePolicy, got str"):
         browser.sessions.adapted(Own, "own")  # type: ignore[arg-type]
     adapted = Browser(browser.sessions.adapted(Own, CookiePolicy(name="own")))

@@ -10,7 +10,14 @@ from support.recorder import Recorder
 from web._sync.conftest import DAY, Browser
 
 from session_store import EncryptedCodec, JsonCodec
-from session_store.web import Sessions, WebSession, CookiePolicy, SessionSentError, SessionTooLargeError
+from session_store.web import (
+    Sessions,
+    WebSession,
+    CookiePolicy,
+    SessionPolicy,
+    SessionSentError,
+    SessionTooLargeError,
+)
 from session_store.web._core.policy import with_idle
 from session_store.web._core.tokens import WebToken
 
@@ -344,6 +351,8 @@ def test_an_adapter_has_a_class_of_its_own(browser: Browser) -> None:
     class Own(WebSession):
         pass
 
+    with pytest.raises(ValueError, match="default_ttl must be at least the policy's idle"):
+        Sessions(browser.sessions.store, policy=SessionPolicy(idle=15 * DAY, lifetime=90 * DAY))
     with pytest.raises(TypeError, match="cookie must be a CookiePolicy, got str"):
         browser.sessions.adapted(Own, "own")  # type: ignore[arg-type]
     adapted = Browser(browser.sessions.adapted(Own, CookiePolicy(name="own")))

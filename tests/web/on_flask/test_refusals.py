@@ -226,3 +226,14 @@ def test_bad_settings_are_refused(site: Any) -> None:
         SessionInterface(None)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="on_unavailable must be"):
         SessionInterface(site(), on_unavailable="?")  # type: ignore[arg-type]
+
+
+def test_a_login_by_the_application_that_was_slower(site: Any) -> None:
+    """It is noticed when the response begins, and a 409 by then."""
+    app = shop(site(owner_key="user"))
+    browser = app.test_client()
+    browser.post("/set", json={"a": 1})
+    other = twin(browser)
+    during(app, lambda: other.post("/set", json={"user": "7"}))
+    assert browser.post("/set", json={"user": "8"}).status_code == 409
+    assert content(other) == {"a": 1, "user": "7"}
