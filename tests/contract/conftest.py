@@ -8,7 +8,7 @@ from functools import cache
 
 import pytest
 from support import versions
-from support.backends import VERSIONS
+from support.backends import VERSIONS, as_params
 from support.servers import Server
 
 
@@ -26,7 +26,7 @@ def servers() -> Iterator[Callable[[str], Server]]:
         yield servers
 
 
-@pytest.fixture(params=VERSIONS, ids=lambda version: version.replace(" ", "-"))
+@pytest.fixture(params=as_params(VERSIONS), ids=lambda version: version.replace(" ", "-"))
 def server(request: pytest.FixtureRequest, servers: Callable[[str], Server]) -> Server:
     """For tests that need no other back end: a server of each version in turn."""
     return servers(request.param)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import product
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import pytest
 
 from support.versions import tested
 
@@ -39,6 +41,13 @@ def one_setting(versions: Sequence[str]) -> tuple[Backend, ...]:
 
 
 VERSIONS = tuple(tested())
+
+
+def as_params(values: Iterable[Any], version_of: Callable[[Any], str | None] = str) -> list[Any]:
+    """For `parametrize`: what is on another server version than the first is left to the long runs."""
+    return [pytest.param(each, marks=pytest.mark.long if version_of(each) in VERSIONS[1:] else ()) for each in values]
+
+
 INDEX_SLACK_MS = 500  # the index may outlive its slots by this much; see lua/prelude.lua
 
 Found = dict[bytes, tuple[int, "dict[bytes, bytes] | None"]]  # by key: milliseconds left, and the fields of an index

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import redis.asyncio
-from support.backends import VERSIONS, Backend, Found, every_setting, misplaced, one_setting
+from support.backends import VERSIONS, Backend, Found, as_params, every_setting, misplaced, one_setting
 from support.recorder import Recorder
 from support.servers import Server
 
@@ -21,7 +21,8 @@ DEFAULT_TTL = 1000
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "backend" in metafunc.fixturenames:
         table = every_setting if metafunc.definition.get_closest_marker("every_setting") else one_setting
-        metafunc.parametrize("backend", table(VERSIONS), indirect=True, ids=lambda backend: backend.name)
+        backends = as_params(table(VERSIONS), lambda backend: backend.version)
+        metafunc.parametrize("backend", backends, indirect=True, ids=lambda backend: backend.name)
 
 
 @pytest.fixture

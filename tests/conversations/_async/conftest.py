@@ -88,7 +88,7 @@ async def hints(client: Any, keys: Any) -> int:
     return sum([await client.zcard(key) for key in await keys() if key.endswith(b":created")])
 
 
-@pytest.fixture(params=list(CODECS))
+@pytest.fixture(params=["memory-json", "redis-text", pytest.param("redis-encrypted", marks=pytest.mark.long)])
 def backend(request: pytest.FixtureRequest) -> str:
     """Where conversations are, and by which codec."""
     return request.param
