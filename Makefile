@@ -12,11 +12,11 @@ demo: .venv/ready
 example: .venv/ready
 	$(BIN)/python -m examples.basket $(ARGS)
 
-# What takes long is left out; the examples that Hypothesis draws are the same in every run. At most 4 minutes on 2 idle cores.
+# What takes long is left out; the examples that Hypothesis draws are the same in every run. At most 5 minutes on 2 idle cores.
 test: .venv/ready
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not long" $(ARGS)
 
-# Everything, with examples drawn anew. To draw those of another run: make test-all SEED=its seed. At most 15 minutes.
+# Everything, with examples drawn anew. To draw those of another run: make test-all SEED=its seed. Some 20 minutes.
 SEED := $(shell od -An -N4 -tu4 /dev/urandom | tr -d ' ')
 test-all: .venv/ready
 	@echo "examples of seed $(SEED)"
