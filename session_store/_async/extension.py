@@ -73,7 +73,8 @@ class AsyncExtension(Generic[V]):
         `script`: of parts "prelude" and "once"; its KEYS[2..] are the `slots`, its ARGV[3..] the `args`. `creates`:
         it begins the namespace, by part "lifetime"; a handle with `existing` then does not refuse it. Raises
         `InvalidNameError` for a slot before anything is sent, `NamespacePurgedError` while a fence stands, `WrongTypeError`
-        where the first slot holds something else than the script wants, and `ReplicationError` where fewer than `min_replicas` have it, whose `reply` is the script's. 1 round trip.
+        where the first slot holds something else than the script wants, and `ReplicationError`, whose `reply` is the
+        script's, where fewer than `min_replicas` have it. 1 round trip.
         """
         keys = self._keys(slots)
         try:
