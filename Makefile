@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: demo example test test-all check generate bench coverage mutants faults cluster matrix lowest audit clean
+.PHONY: demo example test test-all check generate bench coverage mutants faults cluster matrix lowest integrations audit clean
 
 demo: .venv/ready
 	$(BIN)/python -m session_store demo $(ARGS)
@@ -47,6 +47,11 @@ cluster: .venv/ready
 matrix: .venv/ready
 	PYTHONPATH=tests $(BIN)/python scripts/matrix.py $(ARGS)
 
+# The adapters for other frameworks, beside those frameworks, which take 1 GB and so have an environment of their own.
+integrations: .venv-integrations/ready
+	.venv-integrations/bin/mypy session_store/integrations/*.py
+	.venv-integrations/bin/python -m pytest -p no:langsmith_plugin tests/integrations $(ARGS)
+
 # The interleavings and the conformance of clients take minutes, and use nothing of a dependency that the others do not.
 lowest: .venv-lowest/ready
 	.venv-lowest/bin/python -m pytest -n 2 --dist worksteal \
@@ -87,6 +92,13 @@ clean:
 .venv/browser: .venv/ready
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group browser
+	touch $@
+
+.venv-integrations/ready: pyproject.toml
+	$(PYTHON) -m venv .venv-integrations
+	.venv-integrations/bin/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
+	.venv-integrations/bin/python -m pip install --quiet --disable-pip-version-check \
+		--editable '.[dev,claude-agent-sdk,langgraph,mcp,openai-agents]' --group integrations
 	touch $@
 
 .venv-bench/ready: pyproject.toml benchmarks/requirements.txt

@@ -57,7 +57,7 @@ def test_the_commands_exist() -> None:
         for text in [*code_words(page.prose), *(block.code for block in page.blocks)]
     ]
     assert set(re.findall(r"\bmake ([a-z]+)", "\n".join(texts))) == set(targets) - {"clean"}
-    installed = re.findall(r"pip install '?(\S+?)(?:\[([a-z,]+)\])?'?\s", "\n".join(texts))
+    installed = re.findall(r"pip install '?(\S+?)(?:\[([a-z,-]+)\])?'?\s", "\n".join(texts))
     assert installed
     for what, extras in installed:
         assert what == "."  # it is not on PyPI yet
