@@ -165,7 +165,9 @@ DEFECTS: dict[str, tuple[Change, ...]] = {
         ),
     ),
     "fence not checked by writes": (
-        Change(ONCE, "if fence and NOW_MS < tonumber(fence) then return {'fenced'}, found end\n", ""),
+        Change(
+            ONCE, "if fence and NOW_MS < tonumber(fence) and fence ~= lifted then return {'fenced'}, found end\n", ""
+        ),
     ),
     "fence not checked when an attempt begins": (
         Change(BEGIN, "if fence and now < tonumber(fence) then return {'fenced'} end\n", ""),

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import session_store
 import session_store.conversations
+import session_store.snapshots
 import session_store.testing
 import session_store.web
 
@@ -53,7 +54,13 @@ def members(public: type) -> Iterator[str]:
 
 def lines() -> Iterator[str]:
     """The whole public API."""
-    modules = (session_store, session_store.testing, session_store.web, session_store.conversations)
+    modules = (
+        session_store,
+        session_store.testing,
+        session_store.web,
+        session_store.conversations,
+        session_store.snapshots,
+    )
     named = {name for module in modules for name in module.__all__}
     for module in modules:
         yield f"# {module.__name__}"

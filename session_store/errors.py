@@ -164,3 +164,18 @@ class ReplicationError(SessionStoreError):
             f"the write was done, but {self.replicas} replicas have it and not {self.min_replicas} "
             "(attribute key tells the slot)"
         )
+
+
+class RevisionConflictError(SessionStoreError):
+    """What a layer keeps, a conversation or a snapshot, was changed since: read it again, and decide anew.
+
+    Nothing was written. Attributes: `expected`, `actual`: revisions or, from a conversation's `update`, versions; 0: there is none.
+    """
+
+    def __init__(self, expected: int, actual: int) -> None:
+        super().__init__(expected, actual)
+        self.expected = expected
+        self.actual = actual
+
+    def __str__(self) -> str:
+        return f"it was changed since: {self.expected} was expected, and it is {self.actual} by now"

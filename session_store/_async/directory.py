@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
 
 from session_store._async.commands import AsyncCommands
 from session_store._core.arguments import Duration, check_count, to_milliseconds
@@ -23,6 +24,8 @@ from session_store._core.directories import (
 from session_store._core.names import slot_key
 from session_store._core.replies import checked
 from session_store._core.settings import Settings
+
+T = TypeVar("T")
 
 
 class AsyncDirectory:
@@ -89,22 +92,43 @@ class AsyncDirectory:
         2 round trips, on a cluster one more to each primary; 2 more for each 64 members that have ended, and 1 to forget
         them. O(members looked at).
         """
+
+        async def lives(names: Sequence[str]) -> list[bool | None]:
+            keys = [slot_key(self._settings.keyspace.base(name), slot) for name in names]
+            replies = checked(await self._commands.pipelined([("EXISTS", key) for key in keys]))
+            return [bool(reply) or None for reply in replies]
+
+        page = await self._found(value, lives, limit=limit, cursor=cursor, order=order)
+        return Page(tuple(entry for entry, _ in page), page.cursor)
+
+    async def _found(
+        self,
+        value: str,
+        look: Callable[[Sequence[str]], Awaitable[Sequence[T | None]]],
+        *,
+        limit: int,
+        cursor: str | None,
+        order: Order,
+    ) -> Page[tuple[Entry, T]]:
+        """A page of those of whose names `look` finds something, and what it finds; None is for what has ended."""
         listing, behind = self._listing(value, order), self._listing(value, order).behind(cursor)
         if check_count(limit, "limit") == 0:
             raise ValueError("limit must be at least 1")
-        found: list[Member] = []
+        found: list[tuple[Member, T]] = []
         while True:
             most = max(limit + 1 - len(found), LEAST_LOOKED_AT)
             reply = await self._commands.run(PAGE, listing.keys, (most, *behind))
             members = listing.members(reply)
-            keys = [slot_key(self._settings.keyspace.base(member.entry.name), slot) for member in members]
-            lives = checked(await self._commands.pipelined([("EXISTS", key) for key in keys]))
-            ended = [member.name for member, live in zip(members, lives, strict=True) if not live]
+            seen = await look([member.entry.name for member in members]) if members else ()
+            ended = [member.name for member, what in zip(members, seen, strict=True) if what is None]
             if ended:
                 await self._commands.run(REMOVE, self._listing(value).keys, (still_dead(reply), *ended))
-            found += [member for member, live in zip(members, lives, strict=True) if live]
+            found += [(member, what) for member, what in zip(members, seen, strict=True) if what is not None]
             if len(found) > limit or len(members) < most:
                 break
             behind = (members[-1].time, members[-1].name)
         page = found[:limit]
-        return Page(tuple(member.entry for member in page), listing.cursor(page[-1]) if len(found) > limit else None)
+        return Page(
+            tuple((member.entry, what) for member, what in page),
+            listing.cursor(page[-1][0]) if len(found) > limit else None,
+        )

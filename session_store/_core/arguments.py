@@ -64,6 +64,15 @@ def check_count(value: int, argument: str) -> int:
     return value
 
 
+def check_int(value: int, argument: str, least: int = 0) -> int:
+    """An int that a script can count with."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{argument} must be an int, got {kind_of(value)}")
+    if not least <= value < 2**53:
+        raise ValueError(f"{argument} must be from {least} to 2**53 - 1, got {shorten(value)}")
+    return value
+
+
 def amount_and_limit(amount: int, *, least: int = _MIN_INT64) -> tuple[int, int]:
     """An increment, and the farthest value it can be added to without leaving 64 bits."""
     if isinstance(amount, bool) or not isinstance(amount, int):

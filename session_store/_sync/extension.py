@@ -3,25 +3,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import replace
-from typing import Any, Generic
+from typing import Any, Generic, TypeVar
 
 from redis.exceptions import ResponseError
 
-from session_store._sync.commands import raise_reply
+from session_store._sync.commands import Commands, raise_reply
+from session_store._sync.directory import Directory
 from session_store._sync.namespace import Namespace
 from session_store._sync.once import once
 from session_store._sync.store import SessionStore
 from session_store._core.arguments import Duration
 from session_store._core.audit import Audit
+from session_store._core.directories import Entry, Order, Page
 from session_store._core.names import slot_key
 from session_store._core.scripts import Script, ScriptCall
 from session_store._core.values import decoded
 from session_store.codecs import BytesCodec, V
 
-__all__ = ["Extension", "Script", "audit_of", "min_replicas_of", "of_bytes", "read_each"]
+__all__ = ["Extension", "Script", "audit_of", "min_replicas_of", "of_bytes", "page_of", "read_each"]
+
+T = TypeVar("T")
 
 
 def of_bytes(store: SessionStore[Any]) -> SessionStore[bytes]:
@@ -48,6 +52,22 @@ def read_each(
     return store._commands.run_each(script, calls)  # noqa: SLF001  # as above
 
 
+def page_of(
+    directory: Directory,
+    value: str,
+    look: Callable[[Sequence[str]], Sequence[T | None]],
+    *,
+    limit: int,
+    cursor: str | None,
+    order: Order = "created",
+) -> Page[tuple[Entry, T]]:
+    """A page of a directory, as its `list` gives one, with what a layer finds under each name.
+
+    `look`: gives that for many names, None for one that has ended. 1 round trip beside those of `look`.
+    """
+    return directory._found(value, look, limit=limit, cursor=cursor, order=order)  # noqa: SLF001  # as above
+
+
 def audit_of(store: SessionStore[Any]) -> Audit:
     """What writes the events of a store."""
     return store._settings.audit  # noqa: SLF001  # as above
@@ -57,13 +77,15 @@ class Extension(Generic[V]):
     """A namespace as the layers on it see it: scripts of their own under its rules, and values by its codec.
 
     A slot that a layer keeps is one of the namespace: `touch`, `purge`, fences, `slots` and eviction deal with it as with
-    any other, of whatever type it is.
+    any other, of whatever type it is. `apart`: calls do not travel with those of other tasks, which a large one would
+    delay, but on a connection of their own.
     """
 
     __slots__ = ("_commands", "_operations")
 
-    def __init__(self, namespace: Namespace[V]) -> None:
-        self._commands = namespace._commands  # noqa: SLF001  # this module is the door that layers have
+    def __init__(self, namespace: Namespace[V], *, apart: bool = False) -> None:
+        commands = namespace._commands  # noqa: SLF001  # this module is the door that layers have
+        self._commands = Commands(commands.client) if apart else commands
         self._operations = namespace._operations  # noqa: SLF001
 
     def once(
@@ -101,6 +123,10 @@ class Extension(Generic[V]):
             return self._commands.run(script, (self._operations.index, *keys), args)
         except ResponseError as error:
             raise_reply(error, keys[0], script.name)
+
+    def fence(self) -> bytes:
+        """The end of the fence that stands, as scripts take it; b"" for none. HGET of the index, 1 round trip."""
+        return self._commands.read("HGET", self._operations.index, b"~fence") or b""
 
     def listed(self) -> list[str]:
         """The slots that the index names, whether they live or not. HKEYS, 1 round trip."""

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from session_store._core.lazy import lazily
+from session_store.errors import RevisionConflictError
 
 if TYPE_CHECKING:
     from session_store.conversations._async.conversation import AsyncRedisConversation
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
         ConversationNotFoundError,
         MessageNotFoundError,
         MessageTooLargeError,
-        RevisionConflictError,
         TokenBudgetError,
     )
 
@@ -39,7 +39,7 @@ _HOMES = {
     "_sync.protocols": ("Conversation", "Conversations"),
     "errors": (
         *("ConversationExistsError", "ConversationNotFoundError", "MessageNotFoundError"),
-        *("MessageTooLargeError", "RevisionConflictError", "TokenBudgetError"),
+        *("MessageTooLargeError", "TokenBudgetError"),
     ),
 }
 

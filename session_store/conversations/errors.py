@@ -33,21 +33,6 @@ class MessageNotFoundError(SessionStoreError):
         return f"the conversation has no message {self.seq}"
 
 
-class RevisionConflictError(SessionStoreError):
-    """The conversation was changed since: read it again, and decide anew. Nothing was written.
-
-    Attributes: `expected`, `actual`, revisions or, from `update`, versions.
-    """
-
-    def __init__(self, expected: int, actual: int) -> None:
-        super().__init__(expected, actual)
-        self.expected = expected
-        self.actual = actual
-
-    def __str__(self) -> str:
-        return f"the conversation was changed since: {self.expected} was expected, and it is {self.actual} by now"
-
-
 class TokenBudgetError(SessionStoreError):
     """The conversation would have more tokens than `max_tokens`. Nothing was written.
 

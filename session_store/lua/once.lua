@@ -44,8 +44,9 @@ end
 
 -- Reads what the index says of the call and of its slots, and the fields in `more`. Gives the reply where nothing is to be
 -- done, else nil: the namespace is fenced, or none; the call came before, and this was its reply; it is stale: its producer
--- has gone on to other calls, so this is an old one that was long on its way. Then the values of `more`.
-local function enter(more)
+-- has gone on to other calls, so this is an old one that was long on its way. Then the values of `more`. `lifted`: the end
+-- of a fence that this call is to take away.
+local function enter(more, lifted)
   local names = {'~fence', '~until', PRODUCER, unpack(more or {})}
   local last = #names
   for number = 2, math.min(#KEYS, MOST_TOGETHER) do names[last + number - 1] = slot_of(number) end
@@ -60,7 +61,7 @@ local function enter(more)
   end
   local found = {unpack(head, 4, last)}
 
-  if fence and NOW_MS < tonumber(fence) then return {'fenced'}, found end
+  if fence and NOW_MS < tonumber(fence) and fence ~= lifted then return {'fenced'}, found end
   if not is_created and sub(PRODUCER, 2, 2) == '=' then return {'fenced'}, found end
   if not record then return nil, found end
   local ends = find(record, ':', 13, true)
@@ -111,7 +112,7 @@ end
 -- `longest`: milliseconds that these live at most.
 local function leave(answer, changed, longest)
   local fields, gone = {PRODUCER, recorded(answer)}, {}
-  if fence then gone[1] = '~fence' end   -- which has ended
+  if fence then gone[1] = '~fence' end   -- which has ended, or is taken away
   if lifetime and not is_created then gone[#gone + 1] = '~until' end
   for number, after in pairs(changed) do
     if after then

@@ -7,8 +7,9 @@ from datetime import datetime
 from typing import Any, Literal
 
 from session_store._async.extension import AsyncExtension
+from session_store._core.extension import check_int
 from session_store.conversations._async.shelf import AsyncShelf
-from session_store.conversations._core.arguments import bound, checked_int, checked_limit, letters, optional_int
+from session_store.conversations._core.arguments import bound, checked_limit, letters, optional_int
 from session_store.conversations._core.records import PAGE, SLOT, TOLD, read_info, read_message
 from session_store.conversations._core.values import ConversationInfo, Message, Page, Role
 from session_store.conversations.errors import ConversationNotFoundError, MessageNotFoundError
@@ -98,7 +99,7 @@ class AsyncReading:
         bounds = bound(after, "after"), bound(before, "before")
         wanted, budget = letters(roles), optional_int(max_tokens, "max_tokens")
         most = 0 if checked_limit(limit) and wanted is None else limit  # of no role there is none
-        is_more, found = await self._page(order, *bounds, most, checked_int(offset, "offset"), wanted or "", budget)
+        is_more, found = await self._page(order, *bounds, most, check_int(offset, "offset"), wanted or "", budget)
         cursor = found[-1][0] if is_more and found else None
         items = [read_message(self._extension, seq, data) for seq, data in found]
         return Page(tuple(items[::-1] if newest_last else items), cursor)

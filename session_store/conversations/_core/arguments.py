@@ -6,27 +6,17 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from session_store._core.extension import check_count, kind_of
+from session_store._core.extension import check_count, check_int, kind_of
 from session_store.conversations._core.values import NewMessage, ms_of
 
 ROLES = {"user": "u", "assistant": "a", "system": "s", "developer": "d", "tool": "t", "other": "o"}
 MOST_AT_ONCE = 1_000  # messages of a page, or of one call
 MOST_OF_A_KEY = 200  # bytes
-_LARGEST = 2**53 - 1  # that a script can count exactly
-
-
-def checked_int(value: object, argument: str, least: int = 0) -> int:
-    """An int that a script can count with."""
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise TypeError(f"{argument} must be an int, got {kind_of(value)}")
-    if not least <= value <= _LARGEST:
-        raise ValueError(f"{argument} must be from {least} to 2**53 - 1, got {value}")
-    return value
 
 
 def optional_int(value: int | None, argument: str) -> object:
     """The same, or nothing, as scripts take it."""
-    return "" if value is None else checked_int(value, argument)
+    return "" if value is None else check_int(value, argument)
 
 
 def checked_limit(limit: int) -> int:
@@ -62,7 +52,7 @@ def bound(value: int | datetime | None, argument: str) -> str:
         return f"t{checked_time(value, argument)}"
     if not isinstance(value, int) or isinstance(value, bool):
         raise TypeError(f"{argument} must be the number of a message or a datetime, got {kind_of(value)}")
-    return f"s{checked_int(value, argument)}"
+    return f"s{check_int(value, argument)}"
 
 
 def checked_time(value: datetime, argument: str) -> int:
@@ -84,7 +74,7 @@ def checked_messages(messages: Iterable[NewMessage]) -> list[NewMessage]:
         if not isinstance(message, NewMessage):
             raise TypeError(f"messages must be NewMessages, got {kind_of(message)}")
         letter(message.role)
-        checked_int(message.tokens, "tokens")
+        check_int(message.tokens, "tokens")
         if message.key is not None:
             if key_bytes(message.key) in keys:
                 raise ValueError("two of the messages have one key")

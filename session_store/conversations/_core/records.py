@@ -11,11 +11,8 @@ from session_store._core.extension import Script
 from session_store.codecs import JsonCodec
 from session_store.conversations._core.arguments import ROLES, key_bytes
 from session_store.conversations._core.values import ConversationInfo, Message, NewMessage, Summary, moment
-from session_store.conversations.errors import (
-    ConversationNotFoundError,
-    MessageTooLargeError,
-    RevisionConflictError,
-)
+from session_store.conversations.errors import ConversationNotFoundError, MessageTooLargeError
+from session_store.errors import RevisionConflictError
 
 SLOT = "conversation"
 MOST_BYTES = 16 * 2**20  # of a message

@@ -9,10 +9,9 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
-from session_store._core.extension import Script
+from session_store._core.extension import Script, check_int
 from session_store.conversations._sync.reading import Reading
 from session_store.conversations._core.arguments import (
-    checked_int,
     checked_messages,
     checked_tags,
     label,
@@ -157,8 +156,8 @@ class RedisConversation(Reading):
 
         Raises `MessageNotFoundError`. One script call, 1 round trip, O(1); where `metadata` is to stay, 1 more before, to read it.
         """
-        checked_int(seq, "seq", 1)
-        costs = "" if tokens is UNSET else checked_int(tokens, "tokens")
+        check_int(seq, "seq", 1)
+        costs = "" if tokens is UNSET else check_int(tokens, "tokens")
         revision = optional_int(expected_revision, "expected_revision")
         body_of(self._extension, new_place(), content, None)  # what is none is refused before anything is read
         for _ in range(_MOST_EDITS):
@@ -178,7 +177,7 @@ class RedisConversation(Reading):
 
     def delete(self, *seqs: int, expected_revision: int | None = None) -> int:
         """Take messages out, for good. Returns how many there were. One script call, 1 round trip, O(messages)."""
-        numbers = [checked_int(seq, "seq", 1) for seq in seqs]
+        numbers = [check_int(seq, "seq", 1) for seq in seqs]
         revision = optional_int(expected_revision, "expected_revision")
         answer, _ = self._once(REMOVE, revision, *numbers)
         return int(read_change(answer, expected_revision).rest)
@@ -198,8 +197,8 @@ class RedisConversation(Reading):
         """
         listed = checked_messages(messages)
         args = message_args(self._extension, listed)
-        revision = checked_int(expected_revision, "expected_revision")
-        answer, _ = self._once(REPLACE, revision, checked_int(after, "after"), *args)
+        revision = check_int(expected_revision, "expected_revision")
+        answer, _ = self._once(REPLACE, revision, check_int(after, "after"), *args)
         return self._added(listed, read_change(answer, expected_revision))
 
     # What is told of it.
@@ -267,8 +266,8 @@ class RedisConversation(Reading):
         `info().summary` has it until one of these messages is edited or deleted. Raises `MessageNotFoundError` where the
         conversation has not come to `upto` yet. One script call, 1 round trip, O(1).
         """
-        checked_int(upto, "upto", 1)
-        summary = None if text is None else [label(text, "text"), upto, checked_int(tokens, "tokens")]
+        check_int(upto, "upto", 1)
+        summary = None if text is None else [label(text, "text"), upto, check_int(tokens, "tokens")]
         revision = optional_int(expected_revision, "expected_revision")
         answer, _ = self._once(SUMMARIZE, revision, upto, self._encoded("s", summary) or b"")
         if answer == b"beyond":

@@ -3,35 +3,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Callable
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
-import redis
-from support.backends import misplaced
-from support.recorder import Recorder
-from support.servers import Server
-
-from session_store import (
-    InMemoryClient,
-    SessionStore,
-    EncryptedCodec,
-    JsonCodec,
-    SessionStoreError,
-    TextCodec,
+from support._sync.layers import (
+    CODECS,
+    DAY,
+    backend,
+    client,
+    keys,
+    lose_replies,
+    older,
+    recorder,
+    together,
+    well_kept,
 )
-from session_store._sync.commands import Commands
-from session_store.conversations import RedisConversation, RedisConversations, ConversationInfo
-from session_store.testing._sync._flavour import gather
-from session_store.testing.model._places import AGE
 
-DAY = 86_400
-CODECS = {
-    "memory-json": JsonCodec(),
-    "redis-text": TextCodec(),
-    "redis-encrypted": EncryptedCodec(TextCodec(), keys=[bytes(32)]),
-}
+from session_store import SessionStore
+from session_store.conversations import RedisConversation, RedisConversations, ConversationInfo
+
 # Makes the times that conversations and their messages tell, and those of directories, so many milliseconds older.
 AGE_CONVERSATION = """
 local function older(ms) return ms == '' and '' or string.format('%.0f', ms - ARGV[1]) end
@@ -52,18 +44,6 @@ for _, key in ipairs(KEYS) do
   end
 end
 """
-
-
-def together(calls: list[Callable[[], Any]]) -> list[Any]:
-    """What calls that are under way together return or, of the store's errors, raise."""
-
-    def outcome(call: Callable[[], Any]) -> Any:
-        try:
-            return call()
-        except SessionStoreError as error:
-            return error
-
-    return gather([lambda call=call: outcome(call) for call in calls])
 
 
 def standing(chat: RedisConversation) -> ConversationInfo:
@@ -89,43 +69,15 @@ def hints(client: Any, keys: Any) -> int:
     return sum([client.zcard(key) for key in keys() if key.endswith(b":created")])
 
 
-@pytest.fixture(params=["memory-json", "redis-text", pytest.param("redis-encrypted", marks=pytest.mark.long)])
-def backend(request: pytest.FixtureRequest) -> str:
-    """Where conversations are, and by which codec."""
-    return request.param
-
-
 @pytest.fixture
-def client(backend: str, server: Server) -> Iterator[Any]:
-    client = InMemoryClient() if backend.startswith("memory") else redis.Redis(port=server.port)
-    yield client
-    client.close()
-
-
-@pytest.fixture
-def keys(client: Any, prefix: str) -> Any:
-    """All keys that there are."""
-
-    def keys() -> list[bytes]:
-        return sorted([key for key in client.scan_iter(match=f"{prefix}:*", count=1000)])
-
-    return keys
-
-
-@pytest.fixture
-def chats(client: Any, backend: str, prefix: str, keys: Any) -> Iterator[Any]:
-    """Makes the conversations of a store. Afterwards its keys are as they must be."""
+def chats(client: Any, backend: str, prefix: str, well_kept: None) -> Any:
+    """Makes the conversations of a store."""
 
     def chats(min_replicas: int = 0, **options: Any) -> RedisConversations:
         settings = {"prefix": prefix, "default_ttl": DAY, "min_replicas": min_replicas}
         return RedisConversations(SessionStore(client, codec=CODECS[backend], **settings), **options)
 
-    yield chats
-    found = {}
-    for key in keys():
-        fields = client.hgetall(key) if key.endswith(b":~index") else None
-        found[key] = (client.pttl(key), fields)
-    assert list(misplaced(found)) == []
+    return chats
 
 
 @pytest.fixture
@@ -142,33 +94,10 @@ def key(prefix: str) -> Callable[[RedisConversation], str]:
 
 
 @pytest.fixture
-def pass_time(client: Any, keys: Any) -> Any:
-    """Lets seconds pass, by making all that there is older."""
+def pass_time(older: Any) -> Any:
+    """Lets seconds pass."""
 
     def pass_time(seconds: float) -> None:
-        found, ms = keys(), round(seconds * 1000)
-        client.eval(AGE_CONVERSATION, len(found), *found, ms)
-        client.eval(AGE, len(found), *found, ms, "all")
+        older(seconds, AGE_CONVERSATION)
 
     return pass_time
-
-
-@pytest.fixture
-def recorder(monkeypatch: pytest.MonkeyPatch) -> Recorder:
-    return Recorder(monkeypatch)
-
-
-@pytest.fixture
-def lose_replies(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """From now on the first reply to each script is lost, and the client sends the call again."""
-
-    def lose_replies() -> None:
-        send = Commands.run
-
-        def send_twice(self: Commands, *call: Any) -> Any:
-            send(self, *call)
-            return send(self, *call)
-
-        monkeypatch.setattr(Commands, "run", send_twice)
-
-    return lose_replies

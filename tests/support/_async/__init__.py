@@ -1,0 +1,1 @@
+"""What tests of both flavours share: `make generate` writes `_sync` from these files."""

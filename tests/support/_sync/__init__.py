@@ -1,0 +1,1 @@
+"""What tests of both flavours share, generated from `_async` by `make generate`."""
