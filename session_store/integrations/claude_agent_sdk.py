@@ -8,6 +8,13 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
+try:
+    import claude_agent_sdk as sdk
+except ImportError as error:
+    raise ImportError(
+        "session_store.integrations.claude_agent_sdk needs claude-agent-sdk: pip install 'session-store[claude-agent-sdk]'"
+    ) from error
+
 from redis.exceptions import RedisError
 
 from session_store import SessionStoreError
@@ -19,13 +26,6 @@ from session_store.conversations import (
     NewMessage,
 )
 from session_store.integrations._outside import digest, kept, read
-
-try:
-    import claude_agent_sdk as sdk
-except ImportError as error:
-    raise ImportError(
-        "session_store.integrations.claude_agent_sdk needs claude-agent-sdk: pip install 'session-store[claude-agent-sdk]'"
-    ) from error
 
 _TRIES = 16  # of an append whose transcript others delete each time, before giving up
 _TOGETHER = 1_000  # entries that are added in one step; the SDK sends some 500
@@ -95,12 +95,12 @@ class ConversationSessionStore:
         return None
 
     async def list_sessions(self, project_key: str) -> list[sdk.SessionStoreListEntry]:
-        """The sessions of a project that live. 3 round trips for each 200."""
+        """The sessions of a project that live. 2 round trips for each 200."""
         living = self._living(project_key)
         return [{"session_id": read(info.metadata)[1], "mtime": _ms(info.last_activity)} async for info in living]
 
     async def list_session_summaries(self, project_key: str) -> list[sdk.SessionSummaryEntry]:
-        """Their summaries. 3 round trips for each 200; 1 for each whose append was cut short, to read what it lacks."""
+        """Their summaries. 2 round trips for each 200; 1 for each whose append was cut short, to read what it lacks."""
         summaries = []
         async for info in self._living(project_key):
             with suppress(ConversationNotFoundError):  # deleted since
@@ -108,7 +108,7 @@ class ConversationSessionStore:
         return summaries
 
     async def list_subkeys(self, key: sdk.SessionListSubkeysKey) -> list[str]:
-        """The subpaths of a session that live. 3 round trips for each 200."""
+        """The subpaths of a session that live. 2 round trips for each 200."""
         return [read(info.metadata)[2] async for info in self._living(key["project_key"], key["session_id"])]
 
     async def delete(self, key: sdk.SessionKey) -> None:

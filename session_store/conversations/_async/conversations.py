@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterable
 from datetime import datetime
 from typing import Any
 
+from session_store._async.extension import page_of
 from session_store._async.store import AsyncSessionStore
 from session_store._core.directories import Order
 from session_store._core.extension import Duration, check_count, kind_of
@@ -118,11 +119,12 @@ class AsyncRedisConversations:
         `created_before`: only from and up to these times, themselves included, with a time zone. `order`: by "created" or "active", as a
         `Directory` has it. `cursor`: that of the page before.
 
-        Raises `ValueError` for a cursor of another list, or where neither user nor agent is given. 2 round trips and the one of
-        `infos`, again where the page is not full yet.
+        Raises `ValueError` for a cursor of another list, or where neither user nor agent is given. A script call, and one for each
+        in a pipeline: 2 round trips, on a cluster one more to each primary, again where the page is not full yet.
         """
         given = {"user": label(user, "user"), "agent": label(agent, "agent")}
-        name, value = next(((name, given[name]) for name in self._shelf.lists if given[name] is not None), ("", None))
+        lists = self._shelf.lists
+        name, value = next(((name, given[name]) for name in lists if given[name] is not None), ("", None))
         if value is None:
             raise ValueError("a list is of a user or an agent: give one, of which there are lists")
         if check_count(limit, "limit") == 0:
@@ -144,12 +146,9 @@ class AsyncRedisConversations:
 
         found: list[ConversationInfo] = []
         while True:
-            page = await self._shelf.lists[name].list(
-                value, slot=SLOT, limit=limit - len(found), cursor=cursor, order=order
-            )
-            names = [entry.name for entry in page]
-            infos = await self._shelf.infos(names)
-            found += [infos[each] for each in names if each in infos and fits(infos[each])]
+            left = limit - len(found)
+            page = await page_of(lists[name], value, self._shelf.look, limit=left, cursor=cursor, order=order)
+            found += [info for _, info in page if isinstance(info, ConversationInfo) and fits(info)]
             cursor = page.cursor
             if cursor is None or len(found) == limit:
                 return Page(tuple(found), cursor)

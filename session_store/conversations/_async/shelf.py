@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from session_store._async.extension import AsyncExtension, min_replicas_of, read_each
@@ -15,6 +14,10 @@ from session_store.errors import CodecError
 
 LABELS = ("user", "agent")
 _TOLD_MS = 60_000
+
+
+class Unreadable:
+    """Stands for a conversation that lives, and of which nothing can be decoded."""
 
 
 class AsyncShelf:
@@ -50,14 +53,21 @@ class AsyncShelf:
             if value is not None and label in self.lists:
                 await self.lists[label].remove(value, conversation_id)
 
-    async def infos(self, ids: Iterable[str]) -> dict[str, ConversationInfo]:
-        """What is told of those that live, by id; what others have put in place of one is none. 1 round trip."""
-        names = list(dict.fromkeys(ids))
-        replies = await read_each(self.store, TOLD, names, SLOT, "hash")
-        found: dict[str, ConversationInfo] = {}
-        for name, reply in zip(names, replies, strict=True):
-            if isinstance(reply, list):
-                # One that cannot be read must not hide the others; its own handle tells of it.
-                with suppress(CodecError):
-                    found[name] = read_info(self.extension(name), name, reply)
+    async def look(self, names: Sequence[str]) -> list[ConversationInfo | Unreadable | None]:
+        """What is told of each, None where there is none, or what others have put in place of one. 1 round trip."""
+        found: list[ConversationInfo | Unreadable | None] = []
+        for name, reply in zip(names, await read_each(self.store, TOLD, names, SLOT, "hash"), strict=True):
+            if not isinstance(reply, list):
+                found.append(None)
+                continue
+            try:
+                found.append(read_info(self.extension(name), name, reply))
+            except CodecError:  # it must not hide the others; its own handle tells of it
+                found.append(Unreadable())
         return found
+
+    async def infos(self, ids: Iterable[str]) -> dict[str, ConversationInfo]:
+        """What is told of those that live and can be read, by id. 1 round trip."""
+        names = list(dict.fromkeys(ids))
+        found = zip(names, await self.look(names), strict=True)
+        return {name: info for name, info in found if isinstance(info, ConversationInfo)}

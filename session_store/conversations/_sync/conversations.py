@@ -9,6 +9,7 @@ from collections.abc import Iterator, Iterable
 from datetime import datetime
 from typing import Any
 
+from session_store._sync.extension import page_of
 from session_store._sync.store import SessionStore
 from session_store._core.directories import Order
 from session_store._core.extension import Duration, check_count, kind_of
@@ -119,11 +120,12 @@ class RedisConversations:
         `created_before`: only from and up to these times, themselves included, with a time zone. `order`: by "created" or "active", as a
         `Directory` has it. `cursor`: that of the page before.
 
-        Raises `ValueError` for a cursor of another list, or where neither user nor agent is given. 2 round trips and the one of
-        `infos`, again where the page is not full yet.
+        Raises `ValueError` for a cursor of another list, or where neither user nor agent is given. A script call, and one for each
+        in a pipeline: 2 round trips, on a cluster one more to each primary, again where the page is not full yet.
         """
         given = {"user": label(user, "user"), "agent": label(agent, "agent")}
-        name, value = next(((name, given[name]) for name in self._shelf.lists if given[name] is not None), ("", None))
+        lists = self._shelf.lists
+        name, value = next(((name, given[name]) for name in lists if given[name] is not None), ("", None))
         if value is None:
             raise ValueError("a list is of a user or an agent: give one, of which there are lists")
         if check_count(limit, "limit") == 0:
@@ -145,12 +147,9 @@ class RedisConversations:
 
         found: list[ConversationInfo] = []
         while True:
-            page = self._shelf.lists[name].list(
-                value, slot=SLOT, limit=limit - len(found), cursor=cursor, order=order
-            )
-            names = [entry.name for entry in page]
-            infos = self._shelf.infos(names)
-            found += [infos[each] for each in names if each in infos and fits(infos[each])]
+            left = limit - len(found)
+            page = page_of(lists[name], value, self._shelf.look, limit=left, cursor=cursor, order=order)
+            found += [info for _, info in page if isinstance(info, ConversationInfo) and fits(info)]
             cursor = page.cursor
             if cursor is None or len(found) == limit:
                 return Page(tuple(found), cursor)

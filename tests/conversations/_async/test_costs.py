@@ -12,7 +12,7 @@ from session_store.conversations import AsyncRedisConversation, NewMessage
 
 Call = Callable[[Any, AsyncRedisConversation, int], Awaitable[Any]]
 pytestmark = pytest.mark.parametrize("backend", ["redis-text"])
-SCRIPT, LIST = [("EVALSHA",)], [("EVALSHA",), ("EXISTS", "EXISTS"), ("EVALSHA", "EVALSHA")]
+SCRIPT, LIST = [("EVALSHA",)], [("EVALSHA",), ("EVALSHA", "EVALSHA")]
 THREE = [NewMessage("user", "x")] * 3
 COSTS: dict[str, tuple[Call, list[tuple[str, ...]]]] = {
     "create": (lambda every, _, at: every.create(f"n{at}"), SCRIPT),
