@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
+from itertools import count
 from typing import Any
 
 import pytest
@@ -292,10 +293,10 @@ async def test_costs(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Round trips, as the docstrings give them."""
     for key in (KEY, SUB):
         await store.append(key, [entry(0)])
-    recorder = Recorder(monkeypatch)
+    recorder, new = Recorder(monkeypatch), count(1)
     calls = {
-        "main": (lambda: store.append(KEY, [entry(1)]), 4),
-        "subagent": (lambda: store.append(SUB, [entry(1)]), 1),
+        "main": (lambda: store.append(KEY, [entry(next(new))]), 4),
+        "subagent": (lambda: store.append(SUB, [entry(next(new))]), 1),
         "load": (lambda: store.load(KEY), 3),
         "sessions": (lambda: store.list_sessions("proj"), 2),
         "summaries": (lambda: store.list_session_summaries("proj"), 2),
