@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 from collections.abc import AsyncIterator, Callable
-from itertools import count
 from typing import Any
 
 import pytest
@@ -293,7 +293,7 @@ async def test_costs(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Round trips, as the docstrings give them."""
     for key in (KEY, SUB):
         await store.append(key, [entry(0)])
-    recorder, new = Recorder(monkeypatch), count(1)
+    recorder, new = Recorder(monkeypatch), itertools.count(1)
     calls = {
         "main": (lambda: store.append(KEY, [entry(next(new))]), 4),
         "subagent": (lambda: store.append(SUB, [entry(next(new))]), 1),
