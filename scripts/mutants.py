@@ -226,9 +226,9 @@ DEFECTS: dict[str, tuple[Change, ...]] = {
         ),
     ),
     "a conversation keeps the key of a deleted message": (
-        Change(CHANGING, "  if key ~= '' then call('HDEL', KEY, 'k:' .. key) end\n", ""),
+        Change(f"{CONVERSATIONS}/going.lua", "  if key ~= '' then call('HDEL', KEY, 'k:' .. key) end\n", ""),
     ),
-    "a conversation's revision stays": (Change(CHANGING, "  rev = rev + 1\n", ""),),
+    "a conversation's revision stays": (Change(CHANGING, "written(rev + 1)", "written(rev)"),),
     "a conversation does not note the roles of its messages": (Change(CHANGING, "      mark(seq, role)\n", ""),),
     "a conversation's times go back with the clock": (Change(CHANGING, "math.max(NOW_MS, last)", "NOW_MS"),),
     "a conversation's summary outlives an edit": (Change(f"{CONVERSATIONS}/edit.lua", "forget_summary(number)\n", ""),),
