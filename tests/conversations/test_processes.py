@@ -1,9 +1,14 @@
-"""Processes that append to one conversation [A9, C2]."""
+"""Processes that append to one conversation [A9, C2], and one that dies while it begins one [C20]."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from typing import Any
+
 import pytest
 import redis
+from conversations._sync.conftest import AGE_CONVERSATION
 from support.servers import Server
 from support.together import at_once
 
@@ -47,3 +52,52 @@ def test_numbers_are_given_once(server: Server, prefix: str) -> None:
         assert seqs == sorted(seqs)
         assert [messages[seq].key for seq in keyed] == [f"key-{number}" for number in range(10)]
     assert len({tuple(keyed) for _, keyed in told}) == 1
+
+
+DIES = """
+import sys
+import redis
+from session_store import SessionStore
+from session_store.conversations import RedisConversations
+from session_store.conversations._sync.shelf import Shelf
+
+enlist = Shelf.enlist
+
+def and_no_further(*args, **labels):
+    enlist(*args, **labels)
+    print("named", flush=True)
+    sys.stdin.readline()
+
+Shelf.enlist = and_no_further
+with redis.Redis(port=int(sys.argv[1])) as client:
+    RedisConversations(SessionStore(client, prefix=sys.argv[2], default_ttl=600)).create("c", user="ann", agent="planner")
+"""
+
+
+def test_a_process_dies_between_the_list_and_the_conversation(server: Server, prefix: str) -> None:
+    """Lists show nothing of it, and forget it once whoever began it would long have been done."""
+    command = [sys.executable, "-c", DIES, str(server.port), prefix]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None and process.stdout.readline() == "named\n"
+        process.kill()
+    with redis.Redis(port=server.port) as client:
+        chats = RedisConversations(SessionStore(client, prefix=prefix, default_ttl=600))
+
+        def look() -> tuple[Any, ...]:
+            """What lists show; how many conversations they name afterwards."""
+            items = [*chats.list(user="ann").items, *chats.list(agent="planner").items]
+            keys = list(client.scan_iter(match=f"{prefix}:*:created"))
+            return items, sum(client.zcard(key) for key in keys)
+
+        def pass_time(seconds: float) -> None:
+            keys = list(client.scan_iter(match=f"{prefix}:*"))
+            client.eval(AGE_CONVERSATION, len(keys), *keys, seconds * 1000)
+
+        assert chats.conversation("c").info() is None
+        assert look() == ([], 2)
+        pass_time(50)
+        assert look() == ([], 2)
+        pass_time(11)
+        assert look() == ([], 0)
+        assert chats.create("c", user="ann").count == 0
+        assert [info.id for info in chats.list(user="ann").items] == ["c"]

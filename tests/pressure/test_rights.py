@@ -11,10 +11,11 @@ import pytest
 import redis
 from redis.exceptions import NoPermissionError, ResponseError
 from support.callers import READS, WRITES, Caller, contents, fill
-from support.rights import PASSWORD, PREFIX, REDIS_PY_ASKS, RIGHTS, USER, names, rule
+from support.rights import DIRECTORY_RIGHTS, PASSWORD, PREFIX, REDIS_PY_ASKS, RIGHTS, USER, names, rule
 from support.servers import Server
 
-from session_store import ReplicationError
+from session_store import AsyncSessionStore, ReplicationError, SessionStore
+from session_store.conversations import AsyncRedisConversations, NewMessage, RedisConversations
 
 
 def watch_large(ns: Any) -> object:
@@ -111,6 +112,61 @@ def test_right_to_wait_for_replicas(become, refill, rival: redis.Redis) -> None:
         become([right for right in RIGHTS if right != "wait"], **options).incr("ids")
     assert isinstance(caught.value.__cause__, NoPermissionError)
     assert denied(rival) == {"wait"}
+
+
+def converse(caller: Caller) -> None:
+    """All that is done with conversations."""
+    kinds: Any = (AsyncSessionStore, AsyncRedisConversations) if caller.is_async else (SessionStore, RedisConversations)
+    wait, store = caller.wait, kinds[0](caller.client, prefix=PREFIX, default_ttl=600)
+    chats = kinds[1](store, max_lifetime=6_000)
+
+    def listed(found: Any) -> list[Any]:
+        async def all_of() -> list[Any]:
+            return [each async for each in found]
+
+        return wait(all_of()) if caller.is_async else list(found)
+
+    for name in ("a", "b"):
+        wait(chats.create(name, user="ann", agent="planner", title="T", tags=["x"]))
+    chat = chats.conversation("a")
+    wait(chat.append_many([NewMessage("user", at, key=f"k{at}") for at in range(6)]))
+    assert wait(chat.append("user", 0, key="k0", max_tokens=1)).seq == 1
+    wait(chat.edit(2, "x"))
+    wait(chat.set_summary("s", upto=2))
+    wait(chat.delete(2))
+    wait(chat.replace([NewMessage("system", "short")], after=3, expected_revision=wait(chat.info()).revision))
+    at = wait(chat.latest(1, roles=["system"], max_tokens=1)).items[0].created_at
+    assert [message.seq for message in wait(chat.messages(order="desc", before=7)).items] == [3, 1]
+    assert [message.seq for message in listed(chat.iter(after=1))] == [3, 7]
+    assert wait(chat.messages(after=at)).items == ()
+    wait(chat.update(user="bob", title=None))
+    assert [info.id for info in wait(chats.list(user="bob", order="active")).items] == ["a"]
+    assert list(wait(chats.infos(["a"]))) == ["a"] and len(listed(chats.scan())) == 2
+    assert wait(chats.prune(agent="planner")) == 2
+    assert wait(chat.touch()) and wait(chats.ping())
+    assert wait(chat.clear()) == 3
+    wait(store.namespace("b").purge())
+    assert wait(chats.prune(user="ann")) == 0
+    assert wait(chat.delete_all())
+
+
+def test_conversations_with_the_rights(become, empty: Callable[[], None], rival: redis.Redis) -> None:
+    """Keys of the prefix are all that they need."""
+    empty()
+    rival.acl_log_reset()
+    converse(become([*RIGHTS, *DIRECTORY_RIGHTS]))
+    assert denied(rival) == set()
+
+
+@pytest.mark.parametrize("right", DIRECTORY_RIGHTS)
+def test_each_right_for_directories_is_needed(
+    become, empty: Callable[[], None], rival: redis.Redis, right: str
+) -> None:
+    empty()
+    rival.acl_log_reset()
+    with pytest.raises(ResponseError):
+        converse(become([each for each in (*RIGHTS, *DIRECTORY_RIGHTS) if each != right]))
+    assert denied(rival) == {right}
 
 
 def test_nothing_else(become, refill, rival: redis.Redis) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import secrets
+import os
+from binascii import b2a_base64
 from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any, NamedTuple
@@ -18,12 +19,17 @@ SLOT = "conversation"
 MOST_BYTES = 16 * 2**20  # of a message
 _FOLDER = files("session_store.conversations") / "lua"
 _LIVES_ON = ("prelude", "once", "conversation", "living")
-APPEND, EDIT, REMOVE, CLEAR, REPLACE = (
-    Script(name, *_LIVES_ON, "changing", folder=_FOLDER) for name in ("append", "edit", "remove", "clear", "replace")
+_CHANGES = (*_LIVES_ON, "changing")
+# A script has what it needs, and no more: making functions that are not called takes some of the server's time.
+APPEND, CLEAR = (Script(name, *_CHANGES, folder=_FOLDER) for name in ("append", "clear"))
+EDIT, REMOVE, REPLACE = (
+    Script(name, *_CHANGES, "parts", "going", folder=_FOLDER) for name in ("edit", "remove", "replace")
 )
-CREATE = Script("create", "prelude", "once", "lifetime", "conversation", folder=_FOLDER)
-UPDATE, SUMMARIZE, TOUCH = (Script(name, *_LIVES_ON, folder=_FOLDER) for name in ("update", "summarize", "touch"))
-PAGE, TOLD = (Script(name, "prelude", "conversation", folder=_FOLDER) for name in ("page", "told"))
+CREATE = Script("create", "prelude", "once", "lifetime", "conversation", "telling", folder=_FOLDER)
+UPDATE = Script("update", *_LIVES_ON, "telling", folder=_FOLDER)
+SUMMARIZE, TOUCH = (Script(name, *_LIVES_ON, folder=_FOLDER) for name in ("summarize", "touch"))
+PAGE = Script("page", "prelude", "conversation", "parts", folder=_FOLDER)
+TOLD = Script("told", "prelude", "conversation", "telling", folder=_FOLDER)
 FIELDS = ("rev", "ver", "seq", "n", "tok", "ca", "la", "xa", "u", "a", "st", "t", "g", "x", "s", "su")
 OF_LETTERS = {letter: role for role, letter in ROLES.items()}
 _json = JsonCodec()
@@ -55,7 +61,7 @@ def read_change(answer: bytes, expected: int | None) -> Done:
 
 def new_place() -> str:
     """Where a body belongs, so that an encrypted one cannot be put in place of another: 11 characters."""
-    return secrets.token_urlsafe(8)
+    return b2a_base64(os.urandom(8), newline=False)[:11].decode()
 
 
 def to_json(value: Any, what: str) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from enum import Enum
 from typing import Any, Final, Generic, Literal, TypeVar
 
 Role = Literal["user", "assistant", "system", "developer", "tool", "other"]
 T = TypeVar("T")
 C = TypeVar("C")
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 class Unset(Enum):
@@ -103,8 +104,7 @@ class Page(Generic[T, C]):
 
 def moment(ms: float) -> datetime:
     """Milliseconds since the epoch, in UTC."""
-    seconds, rest = divmod(int(ms), 1000)
-    return datetime.fromtimestamp(seconds, timezone.utc).replace(microsecond=rest * 1000)
+    return _EPOCH + timedelta(milliseconds=int(ms))
 
 
 def ms_of(at: datetime) -> int:

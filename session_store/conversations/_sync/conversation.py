@@ -131,7 +131,8 @@ class RedisConversation(Reading):
     def _added(self, listed: list[NewMessage], done: Done) -> list[Message]:
         """Messages as they were added, and as they are where they were there before."""
         first, _, known = done.rest.partition(":")
-        seqs = {int(at): int(seq) for at, _, seq in (pair.partition("=") for pair in known.split(",") if pair)}
+        pairs = (pair.partition("=") for pair in known.split(",")) if known else ()
+        seqs = {int(at): int(seq) for at, _, seq in pairs}
         number, at, added = int(first), moment(done.at_ms), []
         for each, new in enumerate(listed):
             if each in seqs:

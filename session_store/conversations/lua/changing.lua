@@ -1,4 +1,4 @@
--- How messages come, go, and change. living.lua comes before.
+-- How messages come, and how a change of them ends. living.lua comes before.
 
 local roles = {}    -- by field, what has changed of the roles
 local fields = {}   -- and what else is to be written: field, value, ..
@@ -32,34 +32,12 @@ local function add(at)
   return table.concat(known, ',')
 end
 
-local function forget_summary(number)
-  if number <= upto then
-    call('HDEL', KEY, 's', 'su')
-    upto = 0
-  end
-end
-
--- Whether there was such a message.
-local function remove(number)
-  local message = call('HGET', KEY, written(number))
-  if not message then return false end
-  local _, _, costs, _, _, key = parts(message)
-  call('HDEL', KEY, written(number))
-  if key ~= '' then call('HDEL', KEY, 'k:' .. key) end
-  mark(number, '-')
-  count, tokens = count - 1, tokens - costs
-  forget_summary(number)
-  return true
-end
-
 -- Ends a change of messages; see `lives_on`. `answer` is put behind the new revision and the time of the change.
 local function changed(answer)
-  local now = this_time()
-  rev = rev + 1
+  local now, revision = this_time(), written(rev + 1)
   for field, held in pairs(roles) do fields[#fields + 1], fields[#fields + 2] = field, held end
-  for field, held in pairs({rev = written(rev), seq = written(seq), n = count, tok = written(tokens), la = now}) do
-    fields[#fields + 1], fields[#fields + 2] = field, held
-  end
-  call_in_chunks('HSET', KEY, fields, 1, #fields)
-  return lives_on(table.concat({'done', written(rev), now, answer}, ':'))
+  call('HSET', KEY, 'rev', revision, 'seq', written(seq), 'n', count, 'tok', written(tokens), 'la', now,
+    unpack(fields, 1, math.min(#fields, CHUNK)))
+  if #fields > CHUNK then call_in_chunks('HSET', KEY, fields, CHUNK + 1, #fields) end
+  return lives_on('done:' .. revision .. ':' .. now .. ':' .. answer)
 end

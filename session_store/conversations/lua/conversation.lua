@@ -15,7 +15,6 @@
 
 local KEY = KEYS[2]
 local PER_FIELD = 256
-local TOLD = {'rev', 'ver', 'seq', 'n', 'tok', 'ca', 'la', 'xa', 'u', 'a', 'st', 't', 'g', 'x', 's', 'su'}
 local rev, seq, first, count, tokens, last, upto, listed
 
 local function written(number) return string.format('%.0f', number) end
@@ -30,25 +29,12 @@ local function opened(now)
   return true
 end
 
--- created, edited, tokens, role, place, key and body of a message.
-local function parts(message)
-  local created, edited, costs, role, place, length, rest =
-    string.match(message, '^(%d+)|(%d*)|(%d+)|(.)|([^|]*)|(%d+)|()')
-  length = tonumber(length)
-  return created, edited, tonumber(costs), role, place, sub(message, rest, rest + length - 1), sub(message, rest + length)
-end
-
 local function message_of(created, edited, costs, role, place, key, body)
-  return table.concat({created, edited, costs, role, place, #key, key .. body}, '|')
+  return created .. '|' .. edited .. '|' .. costs .. '|' .. role .. '|' .. place .. '|' .. #key .. '|' .. key .. body
 end
 
 -- The field with the role of a message, and where in it.
 local function role_at(number)
   local before = (number - 1) % PER_FIELD
   return 'r' .. written((number - 1 - before) / PER_FIELD), before + 1
-end
-
--- All that is told of it: the time, how long the key lives, and the fields.
-local function told(now)
-  return {written(now), call('PTTL', KEY), unpack(call('HMGET', KEY, unpack(TOLD)))}
 end

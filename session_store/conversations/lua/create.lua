@@ -7,7 +7,7 @@
 -- ARGV[4]   how long it lives at most, in milliseconds; 0: there is no such time
 -- ARGV[5..] fields and what they are to hold
 --
--- Reply     'exists', or the list of conversation.lua's `told`; where the call came before, 'done'
+-- Reply     'exists', or the list of telling.lua's `told`; where the call came before, 'done'
 
 local reply = enter()
 if reply then return reply end

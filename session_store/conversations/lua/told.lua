@@ -5,7 +5,7 @@
 -- KEYS[2]   the conversation
 -- ARGV[1]   'hash': a key of another type is no conversation, and no error, which would be one of a whole list
 --
--- Reply     what conversation.lua's `told` gives, or 'missing'
+-- Reply     what telling.lua's `told` gives, or 'missing'
 
 if ARGV[1] == 'hash' and call('TYPE', KEY).ok ~= 'hash' then return 'missing' end
 local now = now_ms()

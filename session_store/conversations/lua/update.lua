@@ -7,7 +7,7 @@
 -- ARGV[5]   the version that it is to have, or ''
 -- ARGV[6..] fields, and what each is to hold: '=' and that, or '' for nothing
 --
--- Reply     {'done', .., user and agent before, what conversation.lua's `told` gives}, as living.lua's `lives_on`; where the
+-- Reply     {'done', .., user and agent before, what telling.lua's `told` gives}, as living.lua's `lives_on`; where the
 --           call came before, 'done'
 --           'missing', 'conflict:<version>'
 

@@ -154,6 +154,15 @@ def test_a_key_is_added_once(chat: Chat) -> None:
     assert (chat.append("user", "again", key="k")).seq == 3
 
 
+def test_as_many_at_once_as_may_be(chat: Chat) -> None:
+    """Each with a key, so that there is more to write than one command of a script takes."""
+    news = [NewMessage("user", at, tokens=1, key=f"k{at}") for at in range(1_000)]
+    added = chat.append_many(news)
+    assert everything(chat) == added
+    assert chat.append_many(news[::-100]) == added[::-100]
+    assert totals(chat) == (1_000, 1_000, 1_000)
+
+
 def test_what_is_there_already_needs_no_budget(chat: Chat) -> None:
     """Nor a revision: a call that is made again succeeds as it did, and what is new among it is added."""
     info = standing(chat)
