@@ -115,7 +115,6 @@ class ConversationSessionStore:
         """Delete a transcript, in one step; without subpath all of its session's, also what others add meanwhile."""
         parts, subkeys = _parts(key), [""]
         while subkeys:
-            # Not delete_all: it takes the id off the list last, which could be that of a transcript begun anew just then.
             subkeys = [info.id async for info in self._living(*parts)] if len(parts) == 2 else []
             await self._chats.store.purge_many([*subkeys, digest(*parts)])
 

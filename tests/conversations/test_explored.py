@@ -9,6 +9,7 @@ import pytest
 
 from session_store import NamespacePurgedError, SessionStore
 from session_store.conversations import (
+    ConversationExistsError,
     ConversationInfo,
     ConversationNotFoundError,
     NewMessage,
@@ -151,6 +152,25 @@ def test_an_append_beside_the_end(fence: float | None) -> None:
 
 def listed(chats: RedisConversations, user: str) -> list[ConversationInfo]:
     return list(chats.list(user=user).items)
+
+
+def test_one_that_is_begun_anew_while_it_is_deleted() -> None:
+    """Is on its user's list, if it is there."""
+
+    def anew(chats: RedisConversations) -> str:
+        try:
+            chats.create("c", user="ann")
+        except ConversationExistsError:
+            return "was there"
+        return "done"
+
+    def check(chats: RedisConversations, results: dict[str, Any]) -> None:
+        lives = chats.conversation("c").info() is not None
+        assert [info.id for info in listed(chats, "ann")] == ["c"] * lives
+        assert not lives or results["anew"] == "done"
+
+    tasks: dict[str, Any] = {"anew": anew, "end": lambda chats: chats.conversation("c").delete_all()}
+    assert explore(tasks, setup=begin, check=check, handle=chats, faults=FAULTS).complete
 
 
 def test_a_list_that_is_read_while_a_conversation_begins() -> None:

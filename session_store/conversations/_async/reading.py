@@ -48,6 +48,19 @@ class AsyncReading:
     async def _message(self, seq: int) -> Message:
         return read_message(self._extension, seq, await self._raw(seq))
 
+    async def _messages(self, seqs: Iterable[int]) -> dict[int, Message]:
+        """Some messages by number; 1 round trip where they follow on one another."""
+        left, found = set(seqs), {}
+        while left:
+            _, pairs = await self._page("asc", f"s{min(left) - 1}", "", len(left), 0, "", "")
+            if not pairs or pairs[0][0] != min(left):
+                raise MessageNotFoundError(min(left))
+            for seq, data in pairs:
+                if seq in left:
+                    found[seq] = read_message(self._extension, seq, data)
+                    left.remove(seq)
+        return found
+
     async def latest(
         self,
         limit: int = 50,
