@@ -1,6 +1,6 @@
 """Runs the workloads and writes what came out: see README.md in this folder.
 
-python -m benchmarks [--quick] [--only tasks,memory] [--report]
+python -m benchmarks [--quick] [--only tasks,memory [--into]] [--report]
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import machine, report
-from benchmarks.results import Context, Result
+from benchmarks.results import Context, Result, merged
 from benchmarks.server import Server
 
 HERE = Path(__file__).parent
@@ -32,6 +32,7 @@ WORKLOADS = (
     "mix",
     "basket",
     "web",
+    "conversations",
 )
 
 
@@ -39,6 +40,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="small sizes, few rounds; replaces no results")
     parser.add_argument("--only", help=f"some of {','.join(WORKLOADS)}; replaces no results")
+    parser.add_argument("--into", action="store_true", help="with --only: its lines take the place of theirs")
     parser.add_argument("--report", action="store_true", help="measure nothing, write README.md and plots anew")
     arguments = parser.parse_args()
     if arguments.report:
@@ -50,8 +52,10 @@ def main() -> int:
     began, load = time.monotonic(), os.getloadavg()[0]
     results, complete = measured(chosen, quick=arguments.quick, began=began)
     run = described(results, time.monotonic() - began, load)
-    kept = complete and not arguments.quick and not arguments.only
+    kept = complete and not arguments.quick and (not arguments.only or arguments.into)
     show(run)
+    if kept and arguments.only:
+        run = merged(json.loads((HERE / "results.json").read_text(encoding="utf-8")), run)
     write(HERE if kept else QUICK, run)
     print(f"\n{run['seconds']:.0f} s in all; " + ("written to benchmarks/" if kept else "results.json stays as it is"))
     return 0 if complete else 1

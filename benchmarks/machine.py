@@ -21,6 +21,8 @@ LIBRARIES = (
     "Django",
     "django-redis",
     "litestar",
+    "openai-agents",
+    "google-adk",
 )
 
 

@@ -13,7 +13,10 @@ from benchmarks.texts import AIMS, INTRODUCTION, TEXTS, Text
 
 Row = Sequence[str]
 WIDEST_PADDED = 40  # characters
-COUNTS = ("attempted", "acknowledged", "given up", "lost", "commands", "bytes per session")  # in this order
+COUNTS = (  # in this order
+    *("attempted", "acknowledged", "given up", "lost", "doubled", "out of order", "gaps", "errors"),
+    *("commands", "bytes per session", "bytes per message"),
+)
 
 
 def readme(run: dict[str, Any]) -> str:

@@ -71,6 +71,18 @@ def _rounded(number: float) -> float:
     return float(f"{number:.5g}")
 
 
+def merged(before: dict[str, Any], apart: dict[str, Any]) -> dict[str, Any]:
+    """A whole run with some of its workloads replaced by those of another, which says so. Both are what results.json holds."""
+    names = list(dict.fromkeys(line["workload"] for line in apart["results"]))
+    told = f"{apart['seconds']} s, {apart['versions']['server']}, {apart['machine']['busy before the run']} before it"
+    return {
+        "seconds": before["seconds"],
+        "machine": before["machine"] | {f"run apart: {', '.join(names)}": told},
+        "versions": apart["versions"] | before["versions"],
+        "results": [line for line in before["results"] if line["workload"] not in names] + apart["results"],
+    }
+
+
 @dataclass(frozen=True)
 class Context:
     """What a workload is told.

@@ -16,7 +16,7 @@ class Text(NamedTuple):
 INTRODUCTION = """\
 `make bench` measures everything here in one run, on a server of its own, and writes this page. `make bench QUICK=1` is
 the same with smaller sizes and fewer rounds, in two minutes; its tables go to the terminal. `ARGS='--only tasks'`
-chooses workloads. Whoever is compared has the same server, the same values and the same TTL, and does it in the way that
+chooses workloads, and with `--into` they take the place of theirs on this page, which says so at its end. Whoever is compared has the same server, the same values and the same TTL, and does it in the way that
 its documentation recommends.
 
 - **A ratio is ours / theirs** within one round, and each round gives everybody a turn, in alternating order. The table
@@ -130,5 +130,22 @@ TEXTS = {
         "in the time, and the same for both. Sessions of five keys. Commands are those that one request sends, counted by "
         "MONITOR; what a script does within it is not. Bytes per session: MEMORY USAGE of all keys, of a session that is "
         "logged in, the list of its owner's sessions included. To look at: what a page view costs, and what a write.",
+    ),
+    "conversations": Text(
+        "Conversations",
+        "Messages of 500 bytes as JSON, one caller and one connection: an append to a conversation of so many messages, the latest "
+        "50, and an edit, where there is one. Up to 1,000 messages a conversation is made anew for each round, which appends "
+        "20. HSET is not a conversation, but what one command with the same bytes costs. An append to 100,000 messages stands "
+        "beside one to 100. Bytes per message: MEMORY USAGE of all keys, over the messages; Redis takes memory in steps, so a value of 513 to 640 bytes takes 640. Commands are those that one append sends; "
+        "what a script does within it is not counted. To look at: what an append costs, and that it costs the same however "
+        "long the conversation is.",
+    ),
+    "lost replies": Text(
+        "Lost replies",
+        "4 processes that append 250 messages each to one conversation, through a proxy that cuts the connection in place of "
+        "1 % of the replies, when the server has done what it was asked. First redis-py's own retries are left as they are; then "
+        "there are none, and the caller makes the call again after each error (errors), as an application would; ours with "
+        "`key=`. Who has not done after 40 s ends. Doubled: messages that are there more than once. Out of order: those behind a later one of "
+        "the same process. Gaps: numbers of messages that were left out. To look at: what is kept, and how often.",
     ),
 }

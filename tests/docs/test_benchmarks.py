@@ -46,6 +46,22 @@ def test_an_aim_that_is_missed_says_why(report: Any) -> None:
     assert [what for what, why in missed if not why] == []
 
 
+def test_workloads_run_apart_take_the_place_of_their_own_lines_only(report: Any) -> None:
+    from benchmarks.results import merged
+
+    before = json.loads((FOLDER / "results.json").read_text(encoding="utf-8"))
+    names = ["two tabs", "web requests"]
+    new = [line | {"note": "anew"} for line in before["results"] if line["workload"] in names]
+    found = merged(before, before | {"results": new})
+    kept = [line for line in before["results"] if line["workload"] not in names]
+    assert found["results"] == [*kept, *new]
+    page, old = report.readme(found), report.readme(before)
+    assert report.workloads(map(report.Result.from_json, found["results"])) == [
+        heading for heading in report.TEXTS if f"## {report.TEXTS[heading].heading}\n" in old
+    ]
+    assert "run apart: two tabs, web requests" in page
+
+
 def test_the_plots_are_there(report: Any) -> None:
     page = (FOLDER / "README.md").read_text(encoding="utf-8")
     names = re.findall(r"!\[[^\]]+\]\((\w+\.svg)\)", page)
