@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-BY_HAND = frozenset({"__init__.py", "_flavour.py"})  # what differs by nature
+BY_HAND = frozenset({"__init__.py", "_flavour.py", "_following.py"})  # what differs by nature
 ASYNC_ONLY = r"[#(] ?async only"
 RULES = tuple(
     (re.compile(pattern), replacement)

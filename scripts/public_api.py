@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import session_store
+import session_store.channels
 import session_store.conversations
 import session_store.snapshots
 import session_store.testing
@@ -60,6 +61,7 @@ def lines() -> Iterator[str]:
         session_store.web,
         session_store.conversations,
         session_store.snapshots,
+        session_store.channels,
     )
     named = {name for module in modules for name in module.__all__}
     for module in modules:

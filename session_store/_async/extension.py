@@ -22,7 +22,7 @@ from session_store._core.scripts import Script, ScriptCall
 from session_store._core.values import decoded
 from session_store.codecs import BytesCodec, V
 
-__all__ = ["AsyncExtension", "Script", "audit_of", "min_replicas_of", "of_bytes", "page_of", "read_each"]
+__all__ = ["AsyncExtension", "Script", "audit_of", "client_of", "min_replicas_of", "of_bytes", "page_of", "read_each"]
 
 T = TypeVar("T")
 
@@ -32,6 +32,11 @@ def of_bytes(store: AsyncSessionStore[Any]) -> AsyncSessionStore[bytes]:
     twin: AsyncSessionStore[bytes] = copy(store)
     twin._settings = replace(store._settings, codec=BytesCodec())  # noqa: SLF001  # this module is the door that layers have
     return twin
+
+
+def client_of(store: AsyncSessionStore[Any]) -> Any:
+    """The client of a store."""
+    return store._commands.client  # noqa: SLF001  # as above
 
 
 def min_replicas_of(store: AsyncSessionStore[Any]) -> int:
