@@ -144,3 +144,15 @@ async def test_a_reader_that_is_overtaken_by_a_deletion_sees_none_or_all(
         await ours.aput(old.config, checkpoint({"c": 2}, c=2), {}, {"c": 2})
         proxy.drop("LOAD", then=lambda: others.prune(["t"]))
         assert await ours.aget_tuple(old.config) is None
+
+
+async def test_a_branch_that_is_overtaken_by_pruning_is_whole(saver: Any, client: Any, port: int, prefix: str) -> None:
+    """What it shares with the checkpoint that it branched from goes with that one; so it brings all of its values."""
+    others = Waiting(SessionStore(client, prefix=prefix, default_ttl=DAY, codec=BytesCodec()))
+    with proxied(port) as proxy:
+        ours = saver(to=proxy.port)
+        base = await ours.aput(thread("t"), checkpoint({"a": 1, "b": 1}, a="a", b="b"), {}, {"a": 1, "b": 1})
+        await ours.aput(base, checkpoint({"a": 2, "b": 2}, a="a2", b="b2"), {}, {"a": 2, "b": 2})
+        proxy.drop("COMMIT", then=lambda: others.prune(["t"]))
+        branch = await ours.aput(base, checkpoint({"a": 3, "b": 1}, a="a3", b="b"), {}, {"a": 3})
+        assert (await ours.aget_tuple(branch)).checkpoint["channel_values"] == {"a": "a3", "b": "b"}

@@ -84,9 +84,23 @@ async def test_a_copy_of_a_thread_has_its_delta_channels(saver: Any, flavour: st
     await run(graph, flavour, {"log": ["1"]}, thread("t"))
     await saver().acopy_thread("t", "a:b")
     await saver().adelete_thread("t")
-    assert (await run(graph, flavour, {"log": ["2"]}, thread("a:b")))["log"] == [*"1abcd2abcd"]
     (everyone,) = {each.config["configurable"]["thread_id"] for each in await listed(saver(), None)}
     assert everyone == "a:b"
+    assert (await run(graph, flavour, {"log": ["2"]}, thread("a:b")))["log"] == [*"1abcd2abcd"]
+
+
+async def test_branches_from_one_checkpoint_keep_apart(saver: Any, flavour: str) -> None:
+    """Both write the next version of the same channel."""
+    graph = steps(saver())
+    await run(graph, flavour, {"log": ["in"]}, thread("t"))
+    base = (await state(graph, flavour, thread("t"))).config
+    branches = {}
+    for name in ("x", "y"):
+        update = graph.aupdate_state if flavour == "async" else graph.update_state
+        branch = update(base, {"log": [name]}, as_node="d")
+        branches[name] = await branch if flavour == "async" else branch
+    for name, config in branches.items():
+        assert (await state(graph, flavour, config)).values["log"] == ["in", *"abcd", name]
 
 
 @pytest.mark.parametrize("durability", ["sync", "async", "exit"])

@@ -152,7 +152,7 @@ async def test_a_run_cannot_go_on_with_a_thread_that_was_deleted(saver: Any, aga
 
 
 async def test_a_branch_has_all_of_its_values(saver: Any) -> None:
-    """Also those that its put does not name as new, and when what it branched from is pruned."""
+    """Also those that its put does not name as new."""
     ours = saver()
     base = await ours.aput(thread("t"), checkpoint({"a": 1, "b": 1}, a="a", b="b"), {}, {"a": 1, "b": 1})
     await ours.aput(base, checkpoint({"a": 2, "b": 2}, a="a2", b="b2"), {}, {"a": 2, "b": 2})
@@ -172,6 +172,15 @@ async def test_a_checkpoint_that_lost_a_value_is_an_error_and_not_an_empty_chann
     with pytest.raises(SessionStoreError, match="evicted"):
         await ours.aget_tuple(thread("t"))
     SessionStore(client, prefix=prefix, default_ttl=DAY).namespace("langgraph.t").purge()
+
+
+async def test_a_list_is_filtered_before_it_is_limited(saver: Any) -> None:
+    ours, config = saver(), thread("t")
+    for at in range(70):
+        config = await ours.aput(config, checkpoint(), {"step": at, "source": "loop" if at % 2 else "input"}, {})
+    found = await listed(ours, thread("t"), filter={"source": "input"}, limit=34, before=config)
+    assert [each.metadata["step"] for each in found] == list(range(68, 0, -2))
+    assert await listed(ours, thread("t"), limit=0) == []
 
 
 async def test_deleting_runs_takes_the_thread_back_to_what_is_left(saver: Any) -> None:
@@ -222,12 +231,13 @@ async def test_all_of_a_thread_lives_for_as_long_as_it_is_used(saver: Any, clien
 
 
 @pytest.mark.parametrize("place", ["memory"])
-async def test_no_checkpoint_outlives_its_values(saver: Any, client: Any) -> None:
-    """Looked at while it ends: it is whole, or it is not there."""
+@pytest.mark.parametrize("puts", [1, 4, 7])
+async def test_no_checkpoint_outlives_its_values(saver: Any, client: Any, puts: int) -> None:
+    """Looked at while it ends: it is whole, or it is not there. A fifth of the TTL lies between two puts."""
     ours, now = saver(), [0.0]
     ours._renewals._clock = lambda: now[0]
     config = await ours.aput(thread("t"), checkpoint({"old": 1}, old="o"), {}, {"old": 1})
-    for at in range(7):
+    for at in range(puts):
         client.advance(DAY / 5)
         now[0] += DAY / 5
         config = await ours.aput(config, checkpoint({"old": 1, "c": at}, old="o", c=at), {}, {"c": at})
@@ -236,8 +246,8 @@ async def test_no_checkpoint_outlives_its_values(saver: Any, client: Any) -> Non
         client.advance(DAY / 20)
         found = await ours.aget_tuple(thread("t"))
         seen.append(found and found.checkpoint["channel_values"])
-    assert seen[18] == {"old": "o", "c": 6}
-    assert all(each in (None, {"old": "o", "c": 6}) for each in seen)
+    assert seen[18] == {"old": "o", "c": puts - 1}
+    assert all(each in (None, {"old": "o", "c": puts - 1}) for each in seen)
     assert seen[-1] is None
 
 
