@@ -82,8 +82,8 @@ async def saver(flavour: str, client: Any, codec: str, prefix: str, port: int) -
 
     clients = []
 
-    def saver(through: Any = None, *, to: int = port, **options: Any) -> Any:
-        settings = {"prefix": prefix, "default_ttl": DAY, "codec": CODECS[codec]}
+    def saver(through: Any = None, *, to: int = port, min_replicas: int = 0, **options: Any) -> Any:
+        settings = {"prefix": prefix, "default_ttl": DAY, "codec": CODECS[codec], "min_replicas": min_replicas}
         if flavour == "sync":
             own = through or (client.sibling() if not to else redis.Redis(port=to))
             return Waiting(SessionStore(own, **settings), **options)

@@ -15,7 +15,7 @@ from integrations.langgraph.graphs import Waiting, checkpoint, deltas, forked, l
 from support.backends import misplaced
 from support.proxy import proxied
 
-from session_store import BytesCodec, SessionStore
+from session_store import BytesCodec, ReplicationError, SessionStore
 
 
 def dying(client_class: type, left: list[int]) -> type:
@@ -156,3 +156,13 @@ async def test_a_branch_that_is_overtaken_by_pruning_is_whole(saver: Any, client
         proxy.drop("COMMIT", then=lambda: others.prune(["t"]))
         branch = await ours.aput(base, checkpoint({"a": 3, "b": 1}, a="a3", b="b"), {}, {"a": 3})
         assert (await ours.aget_tuple(branch)).checkpoint["channel_values"] == {"a": "a3", "b": "b"}
+
+
+async def test_what_too_few_replicas_have_is_not_acknowledged(saver: Any) -> None:
+    """Neither a checkpoint nor writes."""
+    ours = saver(min_replicas=1)
+    stored = checkpoint()
+    with pytest.raises(ReplicationError):
+        await ours.aput(thread("t"), stored, {}, {})
+    with pytest.raises(ReplicationError):
+        await ours.aput_writes(thread("t", stored["id"]), [("c", 1)], "task")
