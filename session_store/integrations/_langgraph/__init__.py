@@ -1,0 +1,1 @@
+"""What `session_store.integrations.langgraph` is made of."""
