@@ -39,6 +39,8 @@ class _Follower(Generic[V]):
         """All that there is behind the place."""
         while True:
             log = await self.channel.log(self.place, MOST_AT_ONCE)
+            if self.token and (log is None or log.consumer != self.token):
+                raise LeaseLostError
             if log is None:
                 return
             number = self.place.number if self.place else 0

@@ -102,14 +102,14 @@ class Log(NamedTuple):
     first: int
     ended: bool
     left_ms: int
-    consumed_ms: int
+    consumer: str
     events: list[bytes]
 
     @classmethod
     def of(cls, reply: list[Any]) -> Log:
         """What a reply says."""
-        epoch, last, first, ended, left, consumed, *events = reply
-        return cls(epoch.decode(), last, first, bool(ended), left, consumed, events)
+        epoch, last, first, ended, left, consumer, *events = reply
+        return cls(epoch.decode(), last, first, bool(ended), left, consumer.decode(), events)
 
     def id_of(self, number: int) -> str | None:
         """An event's id; None for what is before the first one there ever was."""
@@ -119,7 +119,7 @@ class Log(NamedTuple):
     def state(self) -> ChannelState:
         """How the channel stands."""
         status: Status = "ended" if self.ended else ("open", "lost", "produced")[min(self.left_ms, 1) + 1]
-        return ChannelState(status, self.id_of(self.last), self.last - self.first + 1, self.consumed_ms > 0)
+        return ChannelState(status, self.id_of(self.last), self.last - self.first + 1, self.consumer != "")
 
 
 NO_CHANNEL = ChannelState("none", None, 0, False)  # as the class names it
