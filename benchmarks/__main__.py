@@ -33,6 +33,7 @@ WORKLOADS = (
     "basket",
     "web",
     "conversations",
+    "snapshots",
 )
 
 

@@ -148,4 +148,14 @@ TEXTS = {
         "`key=`. Who has not done after 40 s ends. Doubled: messages that are there more than once. Out of order: those behind a later one of "
         "the same process. Gaps: numbers of messages that were left out. To look at: what is kept, and how often.",
     ),
+    "snapshots": Text(
+        "Snapshots",
+        "A save and a load of a state of so many bytes, beside one SET with EX and one GET of the same; one caller. What is larger "
+        "than 256 KiB takes a connection of its own, and is loaded in two calls. To look at: what turns, revisions and fences cost.",
+    ),
+    "channels": Text(
+        "Channels",
+        "An event of 20 bytes that nobody follows, beside what others do to have a log and a bell, and beside the bell alone. To "
+        "look at: what numbers, leases and a log that is told at once cost.",
+    ),
 }
