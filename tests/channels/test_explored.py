@@ -19,7 +19,7 @@ FAULTS = {"lost_reply", "cut_before"}
 @pytest.fixture(autouse=True)
 def known_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is drawn at random is the same in each run."""
-    for module in ("lease", "channel"):
+    for module in ("lease", "log"):
         monkeypatch.setattr(f"session_store.channels._sync.{module}.new_epoch", lambda: "0" * 8)
 
 

@@ -6,20 +6,22 @@ import asyncio
 import random
 from collections.abc import AsyncGenerator, AsyncIterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Generic, cast
+from typing import TYPE_CHECKING, Any, Generic
+from weakref import WeakKeyDictionary
 
 from redis.exceptions import ConnectionError, TimeoutError
 
 from session_store._core.extension import Duration, to_milliseconds
+from session_store.channels._async.bells import Bells, Line
 from session_store.channels._async.lease import AsyncLease
+from session_store.channels._async.log import AsyncLog, AsyncShared
 from session_store.channels._core.records import MOST_AT_ONCE, Bell, Place, place_of, read_bell
 from session_store.channels._core.values import Event
 from session_store.channels.errors import LeaseLostError, ProducerLostError
 from session_store.codecs import V
 
 if TYPE_CHECKING:
-    from session_store.channels._async.bells import Bells, Line
-    from session_store.channels._async.channel import AsyncChannel
+    from typing_extensions import Self
 
 _AGAIN = 1.0  # seconds at most until the log is read again, when it could not be read
 _LATE = 0.05  # seconds behind the end of a lease at which one looks whether it was renewed
@@ -28,8 +30,8 @@ _LATE = 0.05  # seconds behind the end of a lease at which one looks whether it 
 class _Follower(Generic[V]):
     """Where one is in a channel, and what is known of it."""
 
-    def __init__(self, channel: AsyncChannel[V], after: str | None, token: str) -> None:
-        self.channel = channel
+    def __init__(self, log: AsyncLog[V], after: str | None, token: str) -> None:
+        self.log = log
         self.place: Place | None = place_of(after)
         self.token = token  # of who is attached to it; '' where nobody need be
         self.ended = False
@@ -38,7 +40,7 @@ class _Follower(Generic[V]):
     async def read(self) -> AsyncIterator[Event[V]]:
         """All that there is behind the place."""
         while True:
-            log = await self.channel.log(self.place, MOST_AT_ONCE)
+            log = await self.log.read(self.place, MOST_AT_ONCE)
             if self.token and (log is None or log.consumer != self.token):
                 raise LeaseLostError
             if log is None:
@@ -47,7 +49,7 @@ class _Follower(Generic[V]):
             for data in log.events:
                 number += 1
                 self.place = Place(log.epoch, number)
-                yield self.channel.event(log.epoch, number, data)
+                yield self.log.event(log.epoch, number, data)
             self.place = Place(log.epoch, number)
             if number < log.last:
                 continue
@@ -77,7 +79,7 @@ class _Follower(Generic[V]):
             self.ended = self.ended or (bell.ended and bell.number == self.place.number)
             return True
         self.place, self.ended = Place(bell.epoch, bell.number), bell.ended
-        return self.channel.event(bell.epoch, bell.number, bell.event or b"")
+        return self.log.event(bell.epoch, bell.number, bell.event or b"")
 
     async def wait(self, line: Line, heartbeat: float) -> bytes | None:
         seconds = heartbeat
@@ -86,11 +88,38 @@ class _Follower(Generic[V]):
         return await line.next(seconds)
 
 
+class Hearing(Generic[V]):
+    """What channels have for those who follow them: one connection for each event loop, while anybody follows."""
+
+    def _hear(self, shared: AsyncShared[V], client: Any) -> None:
+        self._client = client
+        self._bells: WeakKeyDictionary[asyncio.AbstractEventLoop, Bells] = WeakKeyDictionary()
+        shared.bells = self._here
+
+    def _here(self) -> Bells:
+        loop = asyncio.get_running_loop()
+        if (bells := self._bells.get(loop)) is None:
+            if not hasattr(self._client, "pubsub"):
+                raise TypeError("the client has no pub/sub: give AsyncChannels(bells=) one that has, to any node")
+            bells = self._bells[loop] = Bells(self._client)
+        return bells
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """End the connection of this event loop: who still follows raises `RuntimeError`. The client is yours to close."""
+        if (bells := self._bells.pop(asyncio.get_running_loop(), None)) is not None:
+            await bells.close()
+
+
 class Followable(Generic[V]):
     """What a channel has for those who follow it."""
 
-    bells: Bells
-    bell: str
+    _log: AsyncLog[V]
 
     def attach(self, *, lease: Duration = 30, takeover: bool = False) -> AsyncAttachment[V]:
         """Be the one who consumes the channel, for `async with`; see `AsyncAttachment`. No I/O.
@@ -98,7 +127,7 @@ class Followable(Generic[V]):
         `lease`: seconds or timedelta after which another one may, if this one is not heard of. `takeover`: also where another one
         does, whose `events` then raise `LeaseLostError`.
         """
-        return AsyncAttachment(cast("AsyncChannel[V]", self), to_milliseconds(lease, "lease"), takeover=takeover)
+        return AsyncAttachment(self._log, to_milliseconds(lease, "lease"), takeover=takeover)
 
     def events(self, *, after: str | None = None, heartbeat: Duration = 15) -> AsyncGenerator[Event[V], None]:
         """Follow the channel: what there is behind an id, and then what comes, to its end. For `async for`.
@@ -110,14 +139,18 @@ class Followable(Generic[V]):
         because the channel is gone; `ProducerLostError`; and `CodecError`. A subscription and 1 round trip; then none, but for
         one at each heartbeat.
         """
-        seconds = to_milliseconds(heartbeat, "heartbeat") / 1000
-        return self.followed(_Follower(cast("AsyncChannel[V]", self), after, ""), seconds)
+        return _followed(_Follower(self._log, after, ""), heartbeat)
 
-    async def followed(self, follower: _Follower[V], heartbeat: float) -> AsyncGenerator[Event[V], None]:
-        """What `events` does, here and of an attachment."""
-        async with self.bells.follow(self.bell) as line:
+
+def _followed(follower: _Follower[V], heartbeat: Duration) -> AsyncGenerator[Event[V], None]:
+    """What `events` gives, of a channel and of an attachment. What is wrong is raised before anything is awaited."""
+    seconds = to_milliseconds(heartbeat, "heartbeat") / 1000
+    bells = follower.log.shared.bells()
+
+    async def followed() -> AsyncGenerator[Event[V], None]:
+        async with bells.follow(follower.log.bell) as line:
             while not follower.ended:
-                rung = await follower.wait(line, heartbeat)
+                rung = await follower.wait(line, seconds)
                 bell = None if rung is None else read_bell(rung)
                 heard = False if rung is None else bell is None or follower.heard(bell)
                 if isinstance(heard, Event):
@@ -128,6 +161,8 @@ class Followable(Generic[V]):
                             yield event
                     except (ConnectionError, TimeoutError):  # the server is away
                         follower.try_again()
+
+    return followed()
 
 
 class AsyncAttachment(AsyncLease[V]):
@@ -151,5 +186,4 @@ class AsyncAttachment(AsyncLease[V]):
         """As `AsyncChannel.events`, until another one takes the channel over: then `LeaseLostError`."""
         if not self._token:
             raise RuntimeError("who is attached follows within its `with` only")
-        seconds = to_milliseconds(heartbeat, "heartbeat") / 1000
-        return self._channel.followed(_Follower(self._channel, after, self._token), seconds)
+        return _followed(_Follower(self._log, after, self._token), heartbeat)

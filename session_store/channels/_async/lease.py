@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import secrets
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic
+from typing import Any, Generic
 
 from redis.exceptions import RedisError
 
 from session_store.channels._async._flavour import Repeating
+from session_store.channels._async.log import AsyncLog
 from session_store.channels._core.records import CLAIM, RENEW, checked_kind, new_epoch, read_answer
 from session_store.channels.errors import LeaseLostError
 from session_store.codecs import V
 from session_store.errors import SessionStoreError
-
-if TYPE_CHECKING:
-    from session_store.channels._async.channel import AsyncChannel
 
 
 class AsyncLease(Generic[V]):
@@ -23,30 +21,31 @@ class AsyncLease(Generic[V]):
 
     _role = ""
 
-    def __init__(self, channel: AsyncChannel[V], lease_ms: int, *, takeover: bool = False) -> None:
-        self._channel = channel
+    def __init__(self, log: AsyncLog[V], lease_ms: int, *, takeover: bool = False) -> None:
+        self._log = log
         self._lease_ms = lease_ms
         self._takeover = takeover
         self._token = ""  # while it is not entered
+        self._told_ms = log.shared.settings.told_ms
         self._renewal: Repeating | None = None
 
     async def _enter(self) -> None:
         token = secrets.token_urlsafe(8)
-        rest = await self._call(CLAIM, new_epoch(), token, self._lease_ms, int(self._takeover), self._channel.told_ms)
+        rest = await self._call(CLAIM, new_epoch(), token, self._lease_ms, int(self._takeover), self._told_ms)
         self._token = token
         self._renewal = Repeating(self._renew, self._lease_ms / 3000)
         await self._tell(rest)
 
     async def _call(self, script: Any, epoch: str, token: str, *args: object) -> str:
-        return read_answer(await self._channel.once(script, epoch, self._role, token, *args))
+        return read_answer(await self._log.once(script, epoch, self._role, token, *args))
 
     async def _tell(self, rest: str) -> None:
         if rest.endswith("1") and self._role == "c":
-            await self._channel.enlist()
+            await self._log.enlist()
 
     async def _renew(self) -> bool:
         try:
-            await self._tell(await self._call(RENEW, "", self._token, self._lease_ms, "", self._channel.told_ms))
+            await self._tell(await self._call(RENEW, "", self._token, self._lease_ms, "", self._told_ms))
         except LeaseLostError:
             return False
         except (RedisError, OSError, SessionStoreError):  # the server may be back before the lease ends
@@ -60,7 +59,7 @@ class AsyncLease(Generic[V]):
         if not token:  # it has ended the channel
             return
         try:
-            await self._call(RENEW, "", token, -1 if is_lost else 0, "", self._channel.told_ms)
+            await self._call(RENEW, "", token, -1 if is_lost else 0, "", self._told_ms)
         except (RedisError, OSError, SessionStoreError):  # it ends by itself
             pass
 
@@ -88,12 +87,12 @@ class AsyncProducer(AsyncLease[V]):
 
         One script call, 1 round trip, O(size).
         """
-        return await self._channel.add(kind, data, token=self._checked(), lease_ms=self._lease_ms)
+        return await self._log.add(kind, data, token=self._checked(), lease_ms=self._lease_ms)
 
     async def end(self, data: V | None = None, *, kind: str = "end") -> str:
         """End the channel, with a last event unless `data` is None. Returns the last event's id. 1 round trip."""
         checked_kind(kind)
-        last = await self._channel.add(kind, data, token=self._checked(), lease_ms=self._lease_ms, ends=True)
+        last = await self._log.add(kind, data, token=self._checked(), lease_ms=self._lease_ms, ends=True)
         self._token = ""
         return last
 

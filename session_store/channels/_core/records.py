@@ -23,6 +23,15 @@ _ID = re.compile(r"([0-9a-f]{8})\.([0-9]{1,15})")
 _BELL = re.compile(rb"([0-9a-f]{8}) (\d+) (-?\d+) (x?)([drsc]) ", re.DOTALL)
 
 
+class Settings(NamedTuple):
+    """What all channels of a store have in common. `database`: which pub/sub does not tell from others."""
+
+    ttl_ms: int
+    keep: int
+    told_ms: int
+    database: int
+
+
 def new_epoch() -> str:
     """What tells a channel from one of the same name before."""
     return secrets.token_hex(4)
@@ -94,7 +103,7 @@ def read_bell(data: bytes) -> Bell | None:
     )
 
 
-class Log(NamedTuple):
+class Found(NamedTuple):
     """What read.lua gives. `events`: those behind the place that was asked for."""
 
     epoch: str
@@ -106,7 +115,7 @@ class Log(NamedTuple):
     events: list[bytes]
 
     @classmethod
-    def of(cls, reply: list[Any]) -> Log:
+    def of(cls, reply: list[Any]) -> Found:
         """What a reply says."""
         epoch, last, first, ended, left, consumer, *events = reply
         return cls(epoch.decode(), last, first, bool(ended), left, consumer.decode(), events)
@@ -125,13 +134,13 @@ class Log(NamedTuple):
 NO_CHANNEL = ChannelState("none", None, 0, False)  # as the class names it
 
 
-def read_log(reply: list[Any] | None, place: Place | None) -> Log | None:
+def read_found(reply: list[Any] | None, place: Place | None) -> Found | None:
     """The reply of read.lua. Raises `GapError` where events behind the place are missing, or it is no place of this channel."""
     if reply is None:
         if place is None or place.epoch:
             raise GapError(None, None)
         return None
-    log = Log.of(reply)
+    log = Found.of(reply)
     missing = log.first - 1
     resume = log.id_of(missing)
     if place is None or (place.epoch not in ("", log.epoch)) or place.number > log.last:

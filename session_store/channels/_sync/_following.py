@@ -7,5 +7,9 @@ from typing import Generic
 from session_store.codecs import V
 
 
+class Hearing(Generic[V]):
+    """Nothing."""
+
+
 class Followable(Generic[V]):
     """Nothing."""

@@ -3,57 +3,34 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from session_store._sync.extension import Extension, Script, min_replicas_of
 from session_store._core.directories import Page
 from session_store._core.extension import Duration, check_count, to_milliseconds
 from session_store.channels._sync._following import Followable
 from session_store.channels._sync.lease import Producer
-from session_store.channels._core.records import (
-    BODY,
-    IN_BELL,
-    MOST_AT_ONCE,
-    MOST_BYTES,
-    NO_CHANNEL,
-    PUBLISH,
-    READ,
-    Log,
-    Place,
-    checked_kind,
-    event_of,
-    new_epoch,
-    parts_of,
-    place_of,
-    read_answer,
-    read_log,
-)
+from session_store.channels._sync.log import Log
+from session_store.channels._core.records import MOST_AT_ONCE, NO_CHANNEL, checked_kind, place_of
 from session_store.channels._core.values import ChannelState, Event
 from session_store.codecs import V
-
-if TYPE_CHECKING:
-    from session_store.channels._sync.channels import Channels
 
 
 class Channel(Followable[V]):
     """One channel of a namespace. Made by `Channels.channel`, without I/O."""
 
-    def __init__(self, channels: Channels[V], namespace: str, name: str) -> None:
-        space = channels.store.namespace(namespace)
-        self._channels = channels
-        self._extension = Extension(space)
-        self.bell = f"{channels.database}:{space.key(name)}"
-        self.namespace = namespace
-        self.name = name
+    def __init__(self, log: Log[V]) -> None:
+        self._log = log
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._channels!r})"
-
+        return f"{type(self).__name__}({self._log.shared.store!r})"
 
     @property
-    def told_ms(self) -> int:
-        """For how long the list of those that are attached need not be told again of one, in milliseconds."""
-        return self._channels.told_ms
+    def namespace(self) -> str:
+        """The namespace in which it is a slot."""
+        return self._log.namespace
+
+    @property
+    def name(self) -> str:
+        """Its name, that of the slot."""
+        return self._log.name
 
     def publish(self, data: V, *, kind: str = "message") -> str:
         """Add an event while nobody produces the channel, which begins where there is none. Returns its id.
@@ -61,56 +38,21 @@ class Channel(Followable[V]):
         `kind`: a name for what it is, of one line. Raises `HeldError` while somebody produces it, and `ChannelEndedError`. One
         script call, 1 round trip, O(size); followers are told by the same call.
         """
-        return self.add(kind, data)
+        return self._log.add(kind, data)
 
     def end(self, data: V | None = None, *, kind: str = "end") -> str:
         """End the channel while nobody produces it, with a last event unless `data` is None. Returns the last event's id.
 
         Then nothing can be added to it; what there is can be read until its TTL. One script call, 1 round trip.
         """
-        checked_kind(kind)
-        return self.add(kind, data, ends=True)
-
-    def add(
-        self,
-        kind: str,
-        data: V | None,
-        *,
-        token: str = "",
-        lease_ms: int = 0,
-        ends: bool = False,
-        begins: bool = True,
-    ) -> str:
-        """What `publish` and `end` do, here and of a producer, whose `token` it is. "" where it is not to begin, and is not there."""
-        event = b""
-        if data is not None or not ends:
-            event = event_of(kind, self._extension.encode(self.name, data, BODY))  # type: ignore[arg-type]  # the codec judges
-        epoch = new_epoch() if begins and not token else ""
-        keep = self._channels.keep
-        answer = self.once(PUBLISH, epoch, token, lease_ms, keep, IN_BELL, int(ends), event)
-        if answer == b"none":
-            if token:
-                read_answer(b"lost")
-            return ""
-        return read_answer(answer)
-
-    def once(self, script: Script, epoch: str, *args: object) -> bytes:
-        """The answer to a script of this channel that writes."""
-        common = (self._channels.ttl_ms, self.bell, epoch)
-        replicas = min_replicas_of(self._channels.store)
-        answer: bytes = self._extension.once(script, [self.name], *common, *args, min_replicas=replicas)
-        return answer
-
-    def enlist(self) -> None:
-        """Tells the list of those that somebody is attached to of this one."""
-        self._channels.enlist(self)
+        return self._log.add(checked_kind(kind), data, ends=True)
 
     def produce(self, *, lease: Duration = 10) -> Producer[V]:
         """Have the channel for oneself, for `with`; see `Producer`. No I/O.
 
         `lease`: seconds or timedelta after which followers are told that the producer is lost, if he is not heard of.
         """
-        return Producer(self, to_milliseconds(lease, "lease"))
+        return Producer(self._log, to_milliseconds(lease, "lease"))
 
     def read(self, *, after: str | None = None, limit: int = 500) -> Page[Event[V]]:
         """Events behind an id, without waiting. `cursor`: the id to go on from, None where there is no more yet.
@@ -121,24 +63,14 @@ class Channel(Followable[V]):
         place = place_of(after)
         if check_count(limit, "limit") > MOST_AT_ONCE or not limit:
             raise ValueError(f"limit must be from 1 to {MOST_AT_ONCE}, got {limit}")
-        log = self.log(place, limit)
+        log = self._log.read(place, limit)
         if log is None:
             return Page((), None)
         first = (place.number if place else 0) + 1
-        events = tuple(self.event(log.epoch, number, each) for number, each in enumerate(log.events, first))
+        events = tuple(self._log.event(log.epoch, number, each) for number, each in enumerate(log.events, first))
         return Page(events, events[-1].id if events and first - 1 + len(events) < log.last else None)
-
-    def log(self, place: Place | None, limit: int) -> Log | None:
-        """What read.lua gives. Raises `GapError`."""
-        epoch, number = place or Place("", 0)
-        return read_log(self._extension.read(READ, [self.name], number, epoch, limit, MOST_BYTES), place)
-
-    def event(self, epoch: str, number: int, data: bytes) -> Event[V]:
-        """An event as it is stored. Raises `CodecError`."""
-        kind, body = parts_of(data)
-        return Event(f"{epoch}.{number}", kind, self._extension.decode(self.name, body, BODY))
 
     def state(self) -> ChannelState:
         """How the channel stands. One script call, 1 round trip, O(1)."""
-        reply = self._extension.read(READ, [self.name], 2**53, "", 0, 0)
-        return NO_CHANNEL if reply is None else Log.of(reply).state
+        log = self._log.standing()
+        return NO_CHANNEL if log is None else log.state

@@ -5,15 +5,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import Any, Generic
 
 from session_store._sync.extension import client_of, page_of, read_each
 from session_store._sync.store import SessionStore
 from session_store._core.directories import Page
 from session_store._core.extension import Duration, check_int, kind_of, to_milliseconds
 from session_store.channels._sync._flavour import together
+from session_store.channels._sync._following import Hearing
 from session_store.channels._sync.channel import Channel
-from session_store.channels._core.records import READ, Log
+from session_store.channels._sync.log import Log, Shared
+from session_store.channels._core.records import READ, Found, Settings
 from session_store.channels.errors import ChannelEndedError, HeldError
 from session_store.codecs import V
 
@@ -21,51 +22,38 @@ _TOLD_MS = 60_000
 _TOGETHER = 200  # channels to which the same is sent together
 
 
-class Channels(Generic[V]):
+class Channels(Hearing[V]):
     """Channels in a store: each is a slot of a namespace.
 
     - `store`: an `SessionStore`; its codec takes the data of events.
     - `ttl`: seconds or timedelta that a channel lives after the last event.
     - `keep`: how many events are kept of each; older ones are dropped.
-    - `bells`: a `redis` client for pub/sub; None: the store's. A cluster's client needs redis-py 8.1 for that.
 
-    Making one does no I/O. One is made per process; `close` ends its connection.
+    Making one does no I/O. One is made per process.
     """
 
     def __init__(
-        self, store: SessionStore[V], *, ttl: Duration = 3600, keep: int = 10_000, bells: Any = None
+        self,
+        store: SessionStore[V],
+        *,
+        ttl: Duration = 3600,
+        keep: int = 10_000,
     ) -> None:
         if not isinstance(store, SessionStore):
             raise TypeError(f"store must be of the class SessionStore, got {kind_of(store)}")
         self.store = store
-        self.ttl_ms = to_milliseconds(ttl, "ttl")
-        self.keep = check_int(keep, "keep", 1)
-        self.told_ms = min(_TOLD_MS, self.ttl_ms // 4)
-        self._client = client_of(store) if bells is None else bells
+        ttl_ms = to_milliseconds(ttl, "ttl")
         pool = getattr(client_of(store), "connection_pool", None)
-        self.database: int = getattr(pool, "connection_kwargs", {}).get("db") or 0  # pub/sub does not tell them apart
-        self._attached = store.directory("channel-attached")
+        database = getattr(pool, "connection_kwargs", {}).get("db") or 0
+        settings = Settings(ttl_ms, check_int(keep, "keep", 1), min(_TOLD_MS, ttl_ms // 4), database)
+        self._shared = Shared(store, settings, store.directory("channel-attached"))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.store!r})"
 
-    def __enter__(self) -> Channels[V]:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """End what this event loop has of it: those who follow are told by an error of theirs. The client is the caller's."""
-
     def channel(self, namespace: str, name: str) -> Channel[V]:
         """A channel of a namespace, whether there is one or not; `name` is a slot. No I/O. Raises `InvalidNameError`."""
-        return Channel(self, namespace, name)
-
-
-    def enlist(self, channel: Channel[V]) -> None:
-        """Tells the list of those that somebody is attached to of one. 1 round trip."""
-        self._attached.add(channel.name, channel.namespace, ttl=self.ttl_ms / 1000)
+        return Channel(Log(self._shared, namespace, name))
 
     def live(self, name: str, *, limit: int = 50, cursor: str | None = None) -> Page[str]:
         """A page of the namespaces to whose channel `name` somebody is attached at this time.
@@ -75,11 +63,11 @@ class Channels(Generic[V]):
 
         def look(names: Sequence[str]) -> list[str | None]:
             replies = read_each(self.store, READ, names, name, 2**53, "", 0, 0)
-            logs = [None if reply is None else Log.of(reply) for reply in replies]
+            logs = [None if reply is None else Found.of(reply) for reply in replies]
             alive = [log is not None and log.state.is_attached for log in logs]
             return [each if lives else None for each, lives in zip(names, alive, strict=True)]
 
-        page = page_of(self._attached, name, look, limit=limit, cursor=cursor)
+        page = page_of(self._shared.attached, name, look, limit=limit, cursor=cursor)
         return Page(tuple(each for _, each in page), page.cursor)
 
     def send(self, namespaces: Iterable[str] | None, name: str, data: V, *, kind: str = "message") -> int:
@@ -97,16 +85,16 @@ class Channels(Generic[V]):
                 if namespaces is not None
                 else self.live(name, limit=_TOGETHER, cursor=cursor)
             )
-            channels = [self.channel(each, name) for each in dict.fromkeys(page.items)]
-            for first in range(0, len(channels), _TOGETHER):
-                batch = channels[first : first + _TOGETHER]
+            logs = [Log(self._shared, each, name) for each in dict.fromkeys(page.items)]
+            for first in range(0, len(logs), _TOGETHER):
+                batch = logs[first : first + _TOGETHER]
                 count += sum(together([partial(self._send, each, kind, data) for each in batch]))
             cursor = page.cursor
             if cursor is None:
                 return count
 
-    def _send(self, channel: Channel[V], kind: str, data: V) -> bool:
+    def _send(self, log: Log[V], kind: str, data: V) -> bool:
         try:
-            return bool(channel.add(kind, data, begins=False))
+            return bool(log.add(kind, data, begins=False))
         except (ChannelEndedError, HeldError):
             return False

@@ -5,18 +5,16 @@ from __future__ import annotations
 
 import secrets
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic
+from typing import Any, Generic
 
 from redis.exceptions import RedisError
 
 from session_store.channels._sync._flavour import Repeating
+from session_store.channels._sync.log import Log
 from session_store.channels._core.records import CLAIM, RENEW, checked_kind, new_epoch, read_answer
 from session_store.channels.errors import LeaseLostError
 from session_store.codecs import V
 from session_store.errors import SessionStoreError
-
-if TYPE_CHECKING:
-    from session_store.channels._sync.channel import Channel
 
 
 class Lease(Generic[V]):
@@ -24,30 +22,31 @@ class Lease(Generic[V]):
 
     _role = ""
 
-    def __init__(self, channel: Channel[V], lease_ms: int, *, takeover: bool = False) -> None:
-        self._channel = channel
+    def __init__(self, log: Log[V], lease_ms: int, *, takeover: bool = False) -> None:
+        self._log = log
         self._lease_ms = lease_ms
         self._takeover = takeover
         self._token = ""  # while it is not entered
+        self._told_ms = log.shared.settings.told_ms
         self._renewal: Repeating | None = None
 
     def _enter(self) -> None:
         token = secrets.token_urlsafe(8)
-        rest = self._call(CLAIM, new_epoch(), token, self._lease_ms, int(self._takeover), self._channel.told_ms)
+        rest = self._call(CLAIM, new_epoch(), token, self._lease_ms, int(self._takeover), self._told_ms)
         self._token = token
         self._renewal = Repeating(self._renew, self._lease_ms / 3000)
         self._tell(rest)
 
     def _call(self, script: Any, epoch: str, token: str, *args: object) -> str:
-        return read_answer(self._channel.once(script, epoch, self._role, token, *args))
+        return read_answer(self._log.once(script, epoch, self._role, token, *args))
 
     def _tell(self, rest: str) -> None:
         if rest.endswith("1") and self._role == "c":
-            self._channel.enlist()
+            self._log.enlist()
 
     def _renew(self) -> bool:
         try:
-            self._tell(self._call(RENEW, "", self._token, self._lease_ms, "", self._channel.told_ms))
+            self._tell(self._call(RENEW, "", self._token, self._lease_ms, "", self._told_ms))
         except LeaseLostError:
             return False
         except (RedisError, OSError, SessionStoreError):  # the server may be back before the lease ends
@@ -61,7 +60,7 @@ class Lease(Generic[V]):
         if not token:  # it has ended the channel
             return
         try:
-            self._call(RENEW, "", token, -1 if is_lost else 0, "", self._channel.told_ms)
+            self._call(RENEW, "", token, -1 if is_lost else 0, "", self._told_ms)
         except (RedisError, OSError, SessionStoreError):  # it ends by itself
             pass
 
@@ -89,12 +88,12 @@ class Producer(Lease[V]):
 
         One script call, 1 round trip, O(size).
         """
-        return self._channel.add(kind, data, token=self._checked(), lease_ms=self._lease_ms)
+        return self._log.add(kind, data, token=self._checked(), lease_ms=self._lease_ms)
 
     def end(self, data: V | None = None, *, kind: str = "end") -> str:
         """End the channel, with a last event unless `data` is None. Returns the last event's id. 1 round trip."""
         checked_kind(kind)
-        last = self._channel.add(kind, data, token=self._checked(), lease_ms=self._lease_ms, ends=True)
+        last = self._log.add(kind, data, token=self._checked(), lease_ms=self._lease_ms, ends=True)
         self._token = ""
         return last
 

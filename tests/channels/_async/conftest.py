@@ -48,8 +48,7 @@ async def make(client: Any, backend: str, prefix: str, well_kept: None) -> Async
         return made[-1]
 
     yield make
-    for each in made:
-        await each.aclose()
+    _ = [await each.aclose() for each in made]  # async only
 
 
 @pytest.fixture

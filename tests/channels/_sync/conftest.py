@@ -49,8 +49,6 @@ def make(client: Any, backend: str, prefix: str, well_kept: None) -> Iterator[An
         return made[-1]
 
     yield make
-    for each in made:
-        each.close()
 
 
 @pytest.fixture
