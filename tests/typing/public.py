@@ -21,6 +21,7 @@ from session_store import (
     Namespace,
     SessionStore,
 )
+from session_store.channels import AsyncChannels, Channels, Event
 from session_store.conversations import (
     AsyncConversation,
     AsyncConversations,
@@ -33,6 +34,7 @@ from session_store.conversations import (
     RedisConversation,
     RedisConversations,
 )
+from session_store.snapshots import Snapshot, Snapshots
 from session_store.testing import ClientConformance, Interleavings, explore
 
 store = SessionStore(redis.Redis(), prefix="shop", default_ttl=60)
@@ -132,3 +134,24 @@ def any_back_end(
 ) -> tuple[Conversations, AsyncConversations, Conversation, AsyncConversation]:
     """What is written for the protocols takes Redis."""
     return one, two, three, four
+
+
+saved_as_json = SessionStore(InMemoryClient(), prefix="p", default_ttl=60, codec=JsonCodec())
+snapshot = Snapshots(store).load("a")
+if snapshot is not None:
+    assert_type(snapshot, Snapshot[str])
+    assert_type(snapshot.value, str)
+assert_type(Snapshots(store).save("a", "x", tick=1).tick, int | None)
+Snapshots(store).save("a", 1)  # type: ignore[arg-type]  # not what the codec takes
+Snapshots(saved_as_json).save("a", {"turns": 1})
+
+channel = Channels(store).channel("s", "c")
+assert_type([event.data for event in channel.read()], list[str])
+channel.publish(b"x")  # type: ignore[arg-type]  # not what the codec takes
+
+
+async def follow(channels: AsyncChannels[str]) -> None:
+    async with channels, channels.channel("s", "c").produce() as out:
+        assert_type(await out.publish("x"), str)
+    async for event in channels.channel("s", "c").events():
+        assert_type(event, Event[str])
