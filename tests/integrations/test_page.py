@@ -6,7 +6,7 @@ import pytest
 from docs.pages import DOCS, clean
 from support.servers import Server
 
-for framework in ("agents", "claude_agent_sdk", "langgraph"):
+for framework in ("agents", "claude_agent_sdk", "langgraph", "mcp"):
     pytest.importorskip(framework, reason="the frameworks are not installed here: make integrations")
 
 
