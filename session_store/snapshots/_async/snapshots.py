@@ -139,12 +139,10 @@ class AsyncSnapshots(Generic[V]):
                 if not after_delete:
                     raise
             lifted = await extension.fence()  # this one: were the call to arrive again later, another one may stand
-        answer, listed, before = reply if isinstance(reply, list) else (reply, None, None)
+        answer, listed = reply if isinstance(reply, list) else (reply, None)
         saved = read_saved(answer, save)
         if listed is not None:
             await self._list(name, listed.decode(), save.ttl_ms)
-        if before is not None:
-            await self._owners.remove(before.decode(), name)
         return saved
 
     async def _list(self, name: str, owner: str, ttl_ms: int) -> None:

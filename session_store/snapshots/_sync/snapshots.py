@@ -140,12 +140,10 @@ class Snapshots(Generic[V]):
                 if not after_delete:
                     raise
             lifted = extension.fence()  # this one: were the call to arrive again later, another one may stand
-        answer, listed, before = reply if isinstance(reply, list) else (reply, None, None)
+        answer, listed = reply if isinstance(reply, list) else (reply, None)
         saved = read_saved(answer, save)
         if listed is not None:
             self._list(name, listed.decode(), save.ttl_ms)
-        if before is not None:
-            self._owners.remove(before.decode(), name)
         return saved
 
     def _list(self, name: str, owner: str, ttl_ms: int) -> None:

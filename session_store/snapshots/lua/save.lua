@@ -13,8 +13,8 @@
 -- ARGV[10]  '1': the list was told of it before this call
 -- ARGV[11]  the end of a fence that this call is to take away, or ''
 --
--- Reply     {'done:<revision>:<turn, or nothing>:<time>:<TTL>', whose list is to be told or false, in whose it was or false};
---           where the call came before, the text alone
+-- Reply     {'done:<revision>:<turn, or nothing>:<time>:<TTL>', whose list is to be told, or false}; where the call came
+--           before, the text alone
 --           'conflict:<revision>', 'stale:<turn>'
 
 local has = call('HMGET', KEY, 'rev', 'tick', 'o', 'lt')   -- first: another type of key is an error before anything is done
@@ -26,16 +26,13 @@ if ARGV[6] ~= '' then
   if tick and tonumber(ARGV[6]) < tonumber(tick) then return leave('stale:' .. tick, {}) end
   tick = ARGV[6]
 end
-local time, before = call('TIME'), false
+local time = call('TIME')
 rev = rev > 0 and rev + 1 or time[1] * 1e6 + time[2]   -- nothing is saved as often as once in a microsecond
 local fields = {'rev', written(rev), 'sv', ARGV[5], 'ts', written(NOW_MS), 'tl', ARGV[3], 'b', ARGV[4]}
 local function set(name, value) fields[#fields + 1], fields[#fields + 2] = name, value end
 if tick then set('tick', tick) end
 if ARGV[8] ~= '' then
-  local named = sub(ARGV[8], 2)
-  if owner and owner ~= named then before = owner end
-  if owner ~= named then listed = 0 end
-  owner = named
+  owner = sub(ARGV[8], 2)
   set('o', owner)
 end
 local tell = owner and NOW_MS - listed >= tonumber(ARGV[9])
@@ -45,4 +42,4 @@ local ttl = ttl_of(KEY, tonumber(ARGV[3]))
 call('PEXPIRE', KEY, ttl)
 local answer = table.concat({'done', written(rev), tick or '', written(NOW_MS), written(ttl)}, ':')
 leave(answer, {[2] = ends_after(ttl, NOW)}, ttl)
-return {answer, tell and ARGV[10] ~= '1' and owner, before}
+return {answer, tell and ARGV[10] ~= '1' and owner}

@@ -16,7 +16,7 @@ COSTS: dict[str, tuple[Call, list[tuple[str, ...]]]] = {
     "save": (lambda every, at: every.save("a", "x", tick=at), SCRIPT),
     "save of a known owner's": (lambda every, _: every.save("a", "x", owner="ann"), SCRIPT),
     "save of a new one": (lambda every, at: every.save(f"n{at}", "x", owner="ann"), SCRIPT * 2),
-    "save for another owner": (lambda every, at: every.save("a", "x", owner=f"u{at}"), SCRIPT * 3),
+    "save for another owner": (lambda every, at: every.save("a", "x", owner=f"u{at}"), SCRIPT * 2),
     "save of a large one": (lambda every, _: every.save("c", LARGE), SCRIPT),
     "save after a deletion": (lambda every, _: every.save("d", "x", after_delete=True), [*SCRIPT, ("HGET",), *SCRIPT]),
     "load": (lambda every, _: every.load("a"), SCRIPT),
