@@ -53,6 +53,14 @@ async def test_pages(channel: Any) -> None:
     assert [event.data for event in found] == [*map(str, range(41)), *[large] * 4]
 
 
+async def test_large_events_do_not_come_all_at_once(channel: Any) -> None:
+    """A page has some 1 MiB: its rest is another one."""
+    await together([partial(channel.publish, "x" * 100_000) for _ in range(40)])
+    page = await channel.read(limit=40)
+    assert 10 < len(page) < 40
+    assert len(page) + len(await channel.read(after=page.cursor)) == 40
+
+
 async def test_many_who_publish(channel: Any) -> None:
     """[T2] Each event has a number of its own, and none is lost."""
     ids = await together([partial(channel.publish, str(number)) for number in range(200)])
@@ -91,11 +99,12 @@ async def test_an_end_with_an_event(channel: Any) -> None:
     assert (await channel.state()).status == "ended"
 
 
-async def test_what_was_dropped(make: Any) -> None:
+async def test_what_was_dropped(make: Any, client: Any, prefix: str) -> None:
     """[T5, T38] Is told, and how to go on; never passed over."""
     channel = make(keep=5).channel("session", "answer")
     ids = [await channel.publish(str(number)) for number in range(105)]
     assert (await channel.state()).kept == 5
+    assert await client.hlen(f"{prefix}:session:answer") == 5 + len(("e", "n", "f"))
     for after, missed in ((None, 100), (ids[4], 95), (ids[98], 1)):
         with pytest.raises(GapError) as told:
             await channel.read(after=after)

@@ -54,6 +54,14 @@ def test_pages(channel: Any) -> None:
     assert [event.data for event in found] == [*map(str, range(41)), *[large] * 4]
 
 
+def test_large_events_do_not_come_all_at_once(channel: Any) -> None:
+    """A page has some 1 MiB: its rest is another one."""
+    together([partial(channel.publish, "x" * 100_000) for _ in range(40)])
+    page = channel.read(limit=40)
+    assert 10 < len(page) < 40
+    assert len(page) + len(channel.read(after=page.cursor)) == 40
+
+
 def test_many_who_publish(channel: Any) -> None:
     """[T2] Each event has a number of its own, and none is lost."""
     ids = together([partial(channel.publish, str(number)) for number in range(200)])
@@ -92,11 +100,12 @@ def test_an_end_with_an_event(channel: Any) -> None:
     assert (channel.state()).status == "ended"
 
 
-def test_what_was_dropped(make: Any) -> None:
+def test_what_was_dropped(make: Any, client: Any, prefix: str) -> None:
     """[T5, T38] Is told, and how to go on; never passed over."""
     channel = make(keep=5).channel("session", "answer")
     ids = [channel.publish(str(number)) for number in range(105)]
     assert (channel.state()).kept == 5
+    assert client.hlen(f"{prefix}:session:answer") == 5 + len(("e", "n", "f"))
     for after, missed in ((None, 100), (ids[4], 95), (ids[98], 1)):
         with pytest.raises(GapError) as told:
             channel.read(after=after)
