@@ -10,13 +10,36 @@ from contextlib import asynccontextmanager, suppress
 from contextvars import Context
 from typing import Any
 
-from redis.exceptions import ConnectionError, RedisError, ResponseError
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import (
+    AuthenticationError,
+    ClusterDownError,
+    ConnectionError,
+    MasterDownError,
+    RedisClusterException,
+    RedisError,
+    TimeoutError,
+)
+
+AWAY = (ConnectionError, TimeoutError, ClusterDownError, MasterDownError, RedisClusterException)  # the server, for now
 
 _MOST_BELLS = 1_000  # that wait for a follower; one that is slower reads the log
 _PULSE = 10.0  # seconds in which nothing is heard before the connection is asked whether it lives
 _LONGEST_PAUSE = 5.0  # seconds between attempts to connect
 
+_AT_ONCE = Retry(NoBackoff(), 0, supported_errors=())
+
 READ = None  # among bells: what was rung may have been missed, so that the log is to be read
+
+
+async def _dropped(*futures: asyncio.Future[Any]) -> None:
+    """Ends what is no longer waited for."""
+    for future in futures:
+        future.cancel()
+        await asyncio.wait({future})
+        if not future.cancelled():
+            future.exception()
 
 
 class Line:
@@ -24,7 +47,7 @@ class Line:
 
     def __init__(self) -> None:
         self._bells: deque[bytes | None] = deque()
-        self._waiter: asyncio.Future[None] | None = None
+        self._waiting: asyncio.Future[None] | None = None
         self._error: Exception | None = None
 
     def ring(self, bell: bytes | None) -> None:
@@ -41,20 +64,20 @@ class Line:
         self._wake()
 
     def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)
 
     async def next(self, seconds: float) -> bytes | None:
         """The next bell; `READ` too where none was rung for so long."""
         if not self._bells and self._error is None:
+            # Not asyncio.wait_for: before Python 3.12 it loses a cancellation that comes together with a bell.
             loop = asyncio.get_running_loop()
-            self._waiter = loop.create_future()
-            timer = loop.call_later(seconds, self._wake)  # a third of what wait_for costs, for each event and follower
+            self._waiting = loop.create_future()
+            timer = loop.call_later(seconds, self._wake)
             try:
-                await self._waiter
+                await self._waiting
             finally:
                 timer.cancel()
-                self._waiter = None
         if self._error is not None:
             raise self._error
         return self._bells.popleft() if self._bells else READ
@@ -105,6 +128,8 @@ class Bells:
         for lines in self._lines.values():
             for line in lines:
                 line.fail(error)
+        self._lines.clear()  # who comes from now on is for another connection
+        self._changed.set()
 
     async def _run(self) -> None:
         pause = 0.05
@@ -113,19 +138,25 @@ class Bells:
             try:
                 async for _ in self._listened(pubsub):
                     pause = 0.05
-            except ResponseError as error:  # a right that is missing, say: it will not go away
+            except AuthenticationError as error:  # which redis-py has among those of connections
                 self._fail(error)
-                return
-            except (RedisError, OSError):
+            except (*AWAY, OSError):
                 await asyncio.sleep(random.uniform(pause / 2, pause))
                 pause = min(2 * pause, _LONGEST_PAUSE)
+            except Exception as error:  # a right that is missing, say: it will not go away
+                self._fail(error)
             finally:
                 self._subscribed.clear()
                 with suppress(RedisError, OSError):
                     await pubsub.aclose()
 
     async def _listened(self, pubsub: Any) -> AsyncIterator[None]:
-        """Listens for as long as there is anybody for whom; gives None for each message. Only here the connection is used."""
+        """Listens for as long as there is anybody for whom; gives None for each message. Only here the connection is used.
+
+        It is read while it is written to, so redis-py must not connect it anew by itself: both would do so at the same time.
+        """
+        connection: Any = None
+        own_retry = None
         reading: asyncio.Future[Any] | None = None
         changed: asyncio.Future[Any] | None = None
         is_silent = False
@@ -136,6 +167,9 @@ class Bells:
                 self._subscribed ^= new | old
                 if new:
                     await pubsub.subscribe(*new)
+                if connection is None:
+                    connection = pubsub.connection
+                    own_retry, connection.retry = connection.retry, _AT_ONCE
                 if old:
                     await pubsub.unsubscribe(*old)
                 changed = changed or asyncio.ensure_future(self._changed.wait())
@@ -153,11 +187,11 @@ class Bells:
                     self._heard(message)
                     yield None
         finally:
-            for task in filter(None, (reading, changed)):
-                task.cancel()
-                await asyncio.wait({task})
-                if not task.cancelled():
-                    task.exception()
+            try:
+                await _dropped(*filter(None, (reading, changed)))
+            finally:
+                if connection is not None:  # it goes back to the client's pool
+                    connection.retry = own_retry
 
     def _heard(self, message: Any) -> None:
         if message is None or message["type"] not in ("subscribe", "message"):

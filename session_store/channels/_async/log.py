@@ -11,7 +11,6 @@ from session_store._async.store import AsyncSessionStore
 from session_store.channels._async.bells import Bells  # async only
 from session_store.channels._core.records import (
     BODY,
-    IN_BELL,
     MOST_BYTES,
     PUBLISH,
     READ,
@@ -23,6 +22,7 @@ from session_store.channels._core.records import (
     parts_of,
     read_answer,
     read_found,
+    rung_as,
 )
 from session_store.channels._core.values import Event
 from session_store.codecs import V
@@ -68,8 +68,8 @@ class AsyncLog(Generic[V]):
         if data is not None or not ends:
             event = event_of(kind, self._extension.encode(self.name, data, BODY))  # type: ignore[arg-type]  # the codec judges
         epoch = new_epoch() if begins and not token else ""
-        keep = self.shared.settings.keep
-        answer = await self.once(PUBLISH, epoch, token, lease_ms, keep, IN_BELL, int(ends), event)
+        keep, (how, rung) = self.shared.settings.keep, rung_as(event)
+        answer = await self.once(PUBLISH, epoch, token, lease_ms, keep, how, int(ends), event, rung)
         if answer == b"none" and not token:
             return ""
         return read_answer(answer)

@@ -10,7 +10,6 @@ from session_store._sync.extension import Extension, Script, min_replicas_of
 from session_store._sync.store import SessionStore
 from session_store.channels._core.records import (
     BODY,
-    IN_BELL,
     MOST_BYTES,
     PUBLISH,
     READ,
@@ -22,6 +21,7 @@ from session_store.channels._core.records import (
     parts_of,
     read_answer,
     read_found,
+    rung_as,
 )
 from session_store.channels._core.values import Event
 from session_store.codecs import V
@@ -65,8 +65,8 @@ class Log(Generic[V]):
         if data is not None or not ends:
             event = event_of(kind, self._extension.encode(self.name, data, BODY))  # type: ignore[arg-type]  # the codec judges
         epoch = new_epoch() if begins and not token else ""
-        keep = self.shared.settings.keep
-        answer = self.once(PUBLISH, epoch, token, lease_ms, keep, IN_BELL, int(ends), event)
+        keep, (how, rung) = self.shared.settings.keep, rung_as(event)
+        answer = self.once(PUBLISH, epoch, token, lease_ms, keep, how, int(ends), event, rung)
         if answer == b"none" and not token:
             return ""
         return read_answer(answer)
