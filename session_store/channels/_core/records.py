@@ -21,6 +21,7 @@ _PARTS = ("prelude", "once", "channel", "ringing")
 PUBLISH, CLAIM, RENEW = (Script(name, *_PARTS, folder=_FOLDER) for name in ("publish", "claim", "renew"))
 READ = Script("read", "prelude", "channel", folder=_FOLDER)
 _ID = re.compile(r"([0-9a-f]{8})\.([0-9]{1,15})")
+_EVENT = re.compile(rb"\d{1,3}\|")
 _BELL = re.compile(rb"([0-9a-f]{8}) (\d+) (-?\d+) (x?)([dbrsc]) ", re.DOTALL)
 
 
@@ -99,16 +100,18 @@ def read_bell(data: bytes) -> Bell | None:
     found = _BELL.match(data)
     if found is None:
         return None
-    rest = data[found.end() :]
-    what = found[5]
-    return Bell(
-        found[1].decode(),
-        int(found[2]),
-        int(found[3]),
-        bool(found[4]),
-        a2b_base64(rest) if what == b"b" else rest if what == b"d" else None,
-        rest.decode(errors="replace") if what == b"c" else None,
-    )
+    epoch, number, left, ended, what = found.groups()
+    rest, event, consumer = data[found.end() :], None, None
+    if what == b"c":
+        consumer = rest.decode(errors="replace")
+    elif what in b"db":
+        try:
+            event = a2b_base64(rest) if what == b"b" else rest
+        except ValueError:
+            return None
+        if not _EVENT.match(event):
+            return None
+    return Bell(epoch.decode(), int(number), int(left), bool(ended), event, consumer)
 
 
 class Found(NamedTuple):
