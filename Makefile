@@ -50,7 +50,7 @@ matrix: .venv/ready
 # The adapters for other frameworks, beside those frameworks, which take 1 GB and so have an environment of their own.
 integrations: .venv-integrations/ready
 	.venv-integrations/bin/mypy session_store/integrations/*.py
-	.venv-integrations/bin/python -m pytest -p no:langsmith_plugin tests/integrations $(ARGS)
+	.venv-integrations/bin/python -m pytest -n 2 --dist worksteal -p no:langsmith_plugin tests/integrations $(ARGS)
 
 # The interleavings and the conformance of clients take minutes, and use nothing of a dependency that the others do not.
 lowest: .venv-lowest/ready
