@@ -39,6 +39,8 @@ class _Follower(Generic[V]):
         """All that there is behind the place."""
         while True:
             log = await self.channel.log(self.place, MOST_AT_ONCE)
+            if self.token and (log is None or not log.consumed_ms or log.consumer != self.token):
+                raise LeaseLostError
             if log is None:
                 return
             number = self.place.number if self.place else 0
@@ -65,7 +67,7 @@ class _Follower(Generic[V]):
     def heard(self, bell: Bell) -> Event[V] | bool:
         """The event that a bell has with it; else whether nothing was missed."""
         if bell.consumer is not None and self.token and bell.consumer != self.token:
-            raise LeaseLostError
+            return False  # the bell may be an old one: the log tells who consumes it now
         if self.place is None or bell.epoch != self.place.epoch or bell.left_ms == 0:
             return False
         if bell.number > self.place.number + (bell.event is not None):

@@ -10,11 +10,15 @@ from contextlib import asynccontextmanager, suppress
 from contextvars import Context
 from typing import Any
 
-from redis.exceptions import ConnectionError, RedisError, ResponseError
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import AuthenticationError, ConnectionError, RedisError, ResponseError
 
 _MOST_BELLS = 1_000  # that wait for a follower; one that is slower reads the log
 _PULSE = 10.0  # seconds in which nothing is heard before the connection is asked whether it lives
 _LONGEST_PAUSE = 5.0  # seconds between attempts to connect
+
+_AT_ONCE = Retry(NoBackoff(), 0, supported_errors=())
 
 READ = None  # among bells: what was rung may have been missed, so that the log is to be read
 
@@ -96,6 +100,7 @@ class Bells:
         for lines in self._lines.values():
             for line in lines:
                 line.fail(error)
+        self._lines.clear()  # who comes from now on is for another connection
 
     async def _run(self) -> None:
         pause = 0.05
@@ -104,19 +109,25 @@ class Bells:
             try:
                 async for _ in self._listened(pubsub):
                     pause = 0.05
-            except ResponseError as error:  # a right that is missing, say: it will not go away
+            except (ResponseError, AuthenticationError) as error:  # a right that is missing, say: it will not go away
                 self._fail(error)
-                return
             except (RedisError, OSError):
                 await asyncio.sleep(random.uniform(pause / 2, pause))
                 pause = min(2 * pause, _LONGEST_PAUSE)
+            except Exception as error:  # else they would hear nothing, and not know
+                self._fail(error)
             finally:
                 self._subscribed.clear()
                 with suppress(RedisError, OSError):
                     await pubsub.aclose()
 
     async def _listened(self, pubsub: Any) -> AsyncIterator[None]:
-        """Listens for as long as there is anybody for whom; gives None for each message. Only here the connection is used."""
+        """Listens for as long as there is anybody for whom; gives None for each message. Only here the connection is used.
+
+        It is read while it is written to, so redis-py must not connect it anew by itself: both would do so at the same time.
+        """
+        connection: Any = None
+        own_retry = None
         reading: asyncio.Future[Any] | None = None
         changed: asyncio.Future[Any] | None = None
         is_silent = False
@@ -127,6 +138,9 @@ class Bells:
                 self._subscribed ^= new | old
                 if new:
                     await pubsub.subscribe(*new)
+                if connection is None:
+                    connection = pubsub.connection
+                    own_retry, connection.retry = connection.retry, _AT_ONCE
                 if old:
                     await pubsub.unsubscribe(*old)
                 changed = changed or asyncio.ensure_future(self._changed.wait())
@@ -144,11 +158,15 @@ class Bells:
                     self._heard(message)
                     yield None
         finally:
-            for task in filter(None, (reading, changed)):
-                task.cancel()
-                await asyncio.wait({task})
-                if not task.cancelled():
-                    task.exception()
+            try:
+                for task in filter(None, (reading, changed)):
+                    task.cancel()
+                    await asyncio.wait({task})
+                    if not task.cancelled():
+                        task.exception()
+            finally:
+                if connection is not None:  # it goes back to the client's pool
+                    connection.retry = own_retry
 
     def _heard(self, message: Any) -> None:
         if message is None or message["type"] not in ("subscribe", "message"):

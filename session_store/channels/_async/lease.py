@@ -35,7 +35,11 @@ class AsyncLease(Generic[V]):
         rest = await self._call(CLAIM, new_epoch(), token, self._lease_ms, int(self._takeover), self._channel.told_ms)
         self._token = token
         self._renewal = Repeating(self._renew, self._lease_ms / 3000)
-        await self._tell(rest)
+        try:
+            await self._tell(rest)
+        except BaseException:  # nobody will leave what was not entered
+            await self._leave(is_lost=False)
+            raise
 
     async def _call(self, script: Any, epoch: str, token: str, *args: object) -> str:
         return read_answer(await self._channel.once(script, epoch, self._role, token, *args))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from binascii import a2b_base64, b2a_base64
 from importlib.resources import files
 from typing import Any, NamedTuple
 
@@ -20,7 +21,7 @@ _PARTS = ("prelude", "once", "channel", "ringing")
 PUBLISH, CLAIM, RENEW = (Script(name, *_PARTS, folder=_FOLDER) for name in ("publish", "claim", "renew"))
 READ = Script("read", "prelude", "channel", folder=_FOLDER)
 _ID = re.compile(r"([0-9a-f]{8})\.([0-9]{1,15})")
-_BELL = re.compile(rb"([0-9a-f]{8}) (\d+) (-?\d+) (x?)([drsc]) ", re.DOTALL)
+_BELL = re.compile(rb"([0-9a-f]{8}) (\d+) (-?\d+) (x?)([dbrsc]) ", re.DOTALL)
 
 
 def new_epoch() -> str:
@@ -41,6 +42,13 @@ def event_of(kind: str, data: bytes) -> bytes:
     """An event as it is stored."""
     name = checked_kind(kind).encode()
     return b"%d|%b%b" % (len(name), name, data)
+
+
+def rung_as(event: bytes) -> tuple[str, bytes]:
+    """How a bell has an event, as publish.lua takes it. What is no ASCII goes as such: a client may decode what it hears."""
+    if len(event) > IN_BELL:
+        return "r", b""
+    return ("d", b"") if event.isascii() else ("b", b2a_base64(event, newline=False))
 
 
 def parts_of(event: bytes) -> tuple[str, bytes]:
@@ -89,7 +97,7 @@ def read_bell(data: bytes) -> Bell | None:
         int(found[2]),
         int(found[3]),
         bool(found[4]),
-        rest if what == b"d" else None,
+        a2b_base64(rest) if what == b"b" else rest if what == b"d" else None,
         rest.decode(errors="replace") if what == b"c" else None,
     )
 
@@ -103,13 +111,14 @@ class Log(NamedTuple):
     ended: bool
     left_ms: int
     consumed_ms: int
+    consumer: str
     events: list[bytes]
 
     @classmethod
     def of(cls, reply: list[Any]) -> Log:
         """What a reply says."""
-        epoch, last, first, ended, left, consumed, *events = reply
-        return cls(epoch.decode(), last, first, bool(ended), left, consumed, events)
+        epoch, last, first, ended, left, consumed, consumer, *events = reply
+        return cls(epoch.decode(), last, first, bool(ended), left, consumed, consumer.decode(), events)
 
     def id_of(self, number: int) -> str | None:
         """An event's id; None for what is before the first one there ever was."""

@@ -12,7 +12,6 @@ from session_store.channels._sync._following import Followable
 from session_store.channels._sync.lease import Producer
 from session_store.channels._core.records import (
     BODY,
-    IN_BELL,
     MOST_AT_ONCE,
     MOST_BYTES,
     NO_CHANNEL,
@@ -27,6 +26,7 @@ from session_store.channels._core.records import (
     place_of,
     read_answer,
     read_log,
+    rung_as,
 )
 from session_store.channels._core.values import ChannelState, Event
 from session_store.codecs import V
@@ -86,8 +86,8 @@ class Channel(Followable[V]):
         if data is not None or not ends:
             event = event_of(kind, self._extension.encode(self.name, data, BODY))  # type: ignore[arg-type]  # the codec judges
         epoch = new_epoch() if begins and not token else ""
-        keep = self._channels.keep
-        answer = self.once(PUBLISH, epoch, token, lease_ms, keep, IN_BELL, int(ends), event)
+        keep, (how, rung) = self._channels.keep, rung_as(event)
+        answer = self.once(PUBLISH, epoch, token, lease_ms, keep, how, int(ends), event, rung)
         if answer == b"none":
             if token:
                 read_answer(b"lost")

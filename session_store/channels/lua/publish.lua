@@ -7,9 +7,10 @@
 -- ARGV[6]   who publishes, as the one that produces it, or ''
 -- ARGV[7]   how long that one has from now on, in milliseconds
 -- ARGV[8]   how many events are kept
--- ARGV[9]   up to how many bytes the bell has the event itself
+-- ARGV[9]   how the bell has the event: 'd', as it is; 'b', as ARGV[12]; 'r', not at all
 -- ARGV[10]  '1': the channel ends
 -- ARGV[11]  the event, or ''
+-- ARGV[12]  the same for the bell, or ''
 --
 -- Reply     'done:<epoch>.<number>', 'none', 'ended', 'held', 'lost'
 
@@ -46,7 +47,7 @@ if ARGV[11] ~= '' then
     call('HDEL', KEY, unpack(gone))
     fields = {}
   end
-  what = #ARGV[11] <= tonumber(ARGV[9]) and 'd' or 'r'
+  what = ARGV[9]
 end
 if ARGV[10] == '1' then
   producer, ended = false, '1'
@@ -55,4 +56,5 @@ if ARGV[10] == '1' then
 end
 if fields[1] then call('HSET', KEY, unpack(fields)) end
 what = (ended and 'x' or '') .. what
-return ring('done:' .. epoch .. '.' .. written(last), what .. ' ' .. (what:sub(-1) == 'd' and ARGV[11] or ''))
+local rung = {d = ARGV[11], b = ARGV[12]}
+return ring('done:' .. epoch .. '.' .. written(last), what .. ' ' .. (rung[what:sub(-1)] or ''))
