@@ -23,6 +23,15 @@ _AT_ONCE = Retry(NoBackoff(), 0, supported_errors=())
 READ = None  # among bells: what was rung may have been missed, so that the log is to be read
 
 
+async def _dropped(*futures: asyncio.Future[Any]) -> None:
+    """Ends what is no longer waited for."""
+    for future in futures:
+        future.cancel()
+        await asyncio.wait({future})
+        if not future.cancelled():
+            future.exception()
+
+
 class Line:
     """What a follower hears."""
 
@@ -159,11 +168,7 @@ class Bells:
                     yield None
         finally:
             try:
-                for task in filter(None, (reading, changed)):
-                    task.cancel()
-                    await asyncio.wait({task})
-                    if not task.cancelled():
-                        task.exception()
+                await _dropped(*filter(None, (reading, changed)))
             finally:
                 if connection is not None:  # it goes back to the client's pool
                     connection.retry = own_retry
