@@ -8,9 +8,8 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Generic, cast
 
-from redis.exceptions import ConnectionError, TimeoutError
-
 from session_store._core.extension import Duration, to_milliseconds
+from session_store.channels._async.bells import AWAY
 from session_store.channels._async.lease import AsyncLease
 from session_store.channels._core.records import MOST_AT_ONCE, Bell, Place, place_of, read_bell
 from session_store.channels._core.values import Event
@@ -126,7 +125,7 @@ class Followable(Generic[V]):
                     try:
                         async for event in follower.read():
                             yield event
-                    except (ConnectionError, TimeoutError):  # the server is away
+                    except AWAY:
                         follower.try_again()
 
 

@@ -12,7 +12,17 @@ from typing import Any
 
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import AuthenticationError, ConnectionError, RedisError, ResponseError
+from redis.exceptions import (
+    AuthenticationError,
+    ClusterDownError,
+    ConnectionError,
+    MasterDownError,
+    RedisClusterException,
+    RedisError,
+    TimeoutError,
+)
+
+AWAY = (ConnectionError, TimeoutError, ClusterDownError, MasterDownError, RedisClusterException)  # the server, for now
 
 _MOST_BELLS = 1_000  # that wait for a follower; one that is slower reads the log
 _PULSE = 10.0  # seconds in which nothing is heard before the connection is asked whether it lives
@@ -118,12 +128,12 @@ class Bells:
             try:
                 async for _ in self._listened(pubsub):
                     pause = 0.05
-            except (ResponseError, AuthenticationError) as error:  # a right that is missing, say: it will not go away
+            except AuthenticationError as error:  # which redis-py has among those of connections
                 self._fail(error)
-            except (RedisError, OSError):
+            except (*AWAY, OSError):
                 await asyncio.sleep(random.uniform(pause / 2, pause))
                 pause = min(2 * pause, _LONGEST_PAUSE)
-            except Exception as error:  # else they would hear nothing, and not know
+            except Exception as error:  # a right that is missing, say: it will not go away
                 self._fail(error)
             finally:
                 self._subscribed.clear()
