@@ -13,16 +13,18 @@ class Repeating:
     """A call that is made again and again in the background, until it says that it is of no use any more."""
 
     def __init__(self, call: Callable[[], Coroutine[Any, Any, bool]], seconds: float) -> None:
+        self._is_stopped = False
         self._task = asyncio.get_running_loop().create_task(self._run(call, seconds))
 
     async def _run(self, call: Callable[[], Coroutine[Any, Any, bool]], seconds: float) -> None:
         goes_on = True
-        while goes_on:
+        while goes_on and not self._is_stopped:  # before Python 3.12, a call may lose its cancellation
             await asyncio.sleep(seconds)
             goes_on = await call()
 
     async def stop(self) -> None:
         """Ends it; a call that is under way is cancelled."""
+        self._is_stopped = True
         self._task.cancel()
         await asyncio.wait([self._task])
 

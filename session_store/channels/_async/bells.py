@@ -47,7 +47,7 @@ class Line:
 
     def __init__(self) -> None:
         self._bells: deque[bytes | None] = deque()
-        self._heard = asyncio.Event()
+        self._waiting: asyncio.Future[None] | None = None
         self._error: Exception | None = None
 
     def ring(self, bell: bytes | None) -> None:
@@ -56,19 +56,28 @@ class Line:
             self._bells.clear()
             bell = READ
         self._bells.append(bell)
-        self._heard.set()
+        self._wake()
 
     def fail(self, error: Exception) -> None:
         """Has the follower raise an error: nothing more will be heard."""
         self._error = error
-        self._heard.set()
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)
 
     async def next(self, seconds: float) -> bytes | None:
         """The next bell; `READ` too where none was rung for so long."""
         if not self._bells and self._error is None:
-            self._heard.clear()
-            with suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._heard.wait(), seconds)
+            # Not asyncio.wait_for: before Python 3.12 it loses a cancellation that comes together with a bell.
+            loop = asyncio.get_running_loop()
+            self._waiting = loop.create_future()
+            timer = loop.call_later(seconds, self._wake)
+            try:
+                await self._waiting
+            finally:
+                timer.cancel()
         if self._error is not None:
             raise self._error
         return self._bells.popleft() if self._bells else READ
@@ -120,6 +129,7 @@ class Bells:
             for line in lines:
                 line.fail(error)
         self._lines.clear()  # who comes from now on is for another connection
+        self._changed.set()
 
     async def _run(self) -> None:
         pause = 0.05
