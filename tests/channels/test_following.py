@@ -11,7 +11,7 @@ import redis
 import redis.asyncio
 from redis.exceptions import ConnectionError
 from support.following import Following, subscribers, until, until_heard
-from support.proxy import Proxy, proxied
+from support.proxy import proxied
 from support.servers import Server
 
 from session_store import BytesCodec
