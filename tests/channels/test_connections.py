@@ -20,6 +20,7 @@ from support.servers import Server
 
 from session_store import AsyncSessionStore, SessionStore
 from session_store.channels import AsyncChannels, Channels, HeldError, sse
+from session_store.channels._async.log import AsyncLog
 from session_store.testing import AsyncInMemoryClient
 
 Connect = Callable[..., AsyncChannels[Any]]
@@ -50,7 +51,7 @@ async def test_a_thousand_followers(connect: Connect, admin: redis.Redis) -> Non
     for follower in many:
         assert await follower.end() == ["only"]
     assert most <= 2
-    await until(lambda: not channels.bells._reader or channels.bells._reader.done(), "it is still read")
+    await until(lambda: not channels._here()._reader or channels._here()._reader.done(), "it is still read")
     await until(lambda: clients(admin, "crowd") <= 1, "it is still connected")
 
 
@@ -233,7 +234,7 @@ async def test_follower_is_cancelled_everywhere(
         await until(lambda: not others(), "a task is left")
         await until(lambda: not admin.pubsub_channels(f"*:{prefix}:*"), "a subscription is left")
         assert not pool._in_use_connections
-        assert not counted.bells._lines
+        assert not counted._here()._lines
         assert clients(admin, prefix) <= 2
         if cancelling.waits < at:
             break
@@ -276,7 +277,7 @@ async def test_attachment_that_cannot_be_listed(connect: Connect, monkeypatch: p
         raise redis.ResponseError("no")
 
     with monkeypatch.context() as patch:
-        patch.setattr(AsyncChannels, "enlist", refuse)
+        patch.setattr(AsyncLog, "enlist", refuse)
         with pytest.raises(redis.ResponseError):
             await channel.attach().__aenter__()
     assert others() == before

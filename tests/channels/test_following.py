@@ -263,7 +263,7 @@ async def test_foreign_bells(connect: Connect, admin: redis.Redis) -> None:
         f"{other} 1 -1 xs ",
         f"{epoch} 9 -1 d 1|mforeign",
     ):
-        admin.publish(channel.bell, garbage)
+        admin.publish(channel._log.bell, garbage)
     await channel.publish("y")
     await channel.end("z")
     assert await follower.end() == ["x", "y", "z"]
@@ -315,7 +315,7 @@ async def test_slow_consumer(connect: Connect, admin: redis.Redis, monkeypatch: 
     lengths = []
     for number in range(300):
         await publishing.publish(str(number))
-        lengths += [len(line._bells) for lines in channels.bells._lines.values() for line in lines]
+        lengths += [len(line._bells) for lines in channels._here()._lines.values() for line in lines]
     await publishing.end()
     assert await slow.end() == [str(number) for number in range(300)]
     assert max(lengths) == 10

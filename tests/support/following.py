@@ -86,7 +86,7 @@ async def until(holds: Callable[[], Any], what: str) -> None:
 
 def subscribers(admin: redis.Redis, channel: Any) -> int:
     """How many connections hear the bell of a channel."""
-    return int(dict(admin.pubsub_numsub(channel.bell))[channel.bell.encode()])
+    return int(dict(admin.pubsub_numsub(channel._log.bell))[channel._log.bell.encode()])
 
 
 async def until_heard(admin: redis.Redis, *channels: Any, by: int = 1) -> None:
