@@ -43,15 +43,17 @@ def test_a_producer_ends_the_channel(channel: Any) -> None:
             out.publish("y")
     state = channel.state()
     assert (state.status, state.last_id, state.kept) == ("ended", last, 2)
-    with pytest.raises(ChannelEndedError), channel.produce():
-        raise AssertionError("it has ended")
+    with pytest.raises(ChannelEndedError):
+        with channel.produce():
+            raise AssertionError("it has ended")
 
 
 def test_a_producer_that_leaves_by_an_error(channel: Any) -> None:
     """Is lost at once; another one may go on."""
-    with pytest.raises(LookupError), channel.produce() as out:
-        out.publish("x")
-        raise LookupError
+    with pytest.raises(LookupError):
+        with channel.produce() as out:
+            out.publish("x")
+            raise LookupError
     assert (channel.state()).status == "lost"
     with channel.produce() as out:
         out.publish("y")
