@@ -34,6 +34,7 @@ WORKLOADS = (
     "web",
     "conversations",
     "snapshots",
+    "followers",
 )
 
 

@@ -15,7 +15,7 @@ Row = Sequence[str]
 WIDEST_PADDED = 40  # characters
 COUNTS = (  # in this order
     *("attempted", "acknowledged", "given up", "lost", "doubled", "out of order", "gaps", "errors"),
-    *("commands", "bytes per session", "bytes per message"),
+    *("commands", "bytes per session", "bytes per message", "99th percentile, ms", "deliveries/s", "connections"),
 )
 
 

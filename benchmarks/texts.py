@@ -158,4 +158,11 @@ TEXTS = {
         "An event of 20 bytes that nobody follows, beside what others do to have a log and a bell, and beside the bell alone. To "
         "look at: what numbers, leases and a log that is told at once cost.",
     ),
+    "followers": Text(
+        "Followers",
+        "Events of 20 bytes to one follower, and to a thousand in one process that publishes as well: milliseconds from publishing to "
+        "each follower. One after another: the next event is published when all have the last. Deliveries/s: events that reached "
+        "followers. Pub/sub loses what nobody hears, and has no ids; XREAD keeps a connection for each follower. To look at: how soon an "
+        "event is there, and how many connections that takes.",
+    ),
 }
