@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from contextvars import Context
 from typing import Any
 
+from redis.asyncio import RedisCluster
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import (
@@ -134,8 +135,9 @@ class Bells:
     async def _run(self) -> None:
         pause = 0.05
         while self._lines:
-            pubsub = self._client.pubsub()
+            pubsub = None
             try:
+                pubsub = await self._opened()
                 async for _ in self._listened(pubsub):
                     pause = 0.05
             except AuthenticationError as error:  # which redis-py has among those of connections
@@ -147,8 +149,16 @@ class Bells:
                 self._fail(error)
             finally:
                 self._subscribed.clear()
-                with suppress(RedisError, OSError):
-                    await pubsub.aclose()
+                if pubsub is not None:
+                    with suppress(RedisError, OSError):
+                        await pubsub.aclose()
+
+    async def _opened(self) -> Any:
+        if not isinstance(self._client, RedisCluster):
+            return self._client.pubsub()
+        # Any node of a cluster rings all bells. The one that redis-py would take may be down, and it would take it again.
+        await self._client.initialize()
+        return self._client.pubsub(node=random.choice(self._client.get_nodes()))
 
     async def _listened(self, pubsub: Any) -> AsyncIterator[None]:
         """Listens for as long as there is anybody for whom; gives None for each message. Only here the connection is used.
