@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from session_store.channels._sync.lease import Producer
     from session_store.channels.errors import (
         ChannelEndedError,
+        ChannelsClosedError,
         GapError,
         HeldError,
         LeaseLostError,
@@ -32,7 +33,9 @@ _HOMES = {
     "_sync.channel": ("Channel",),
     "_sync.channels": ("Channels",),
     "_sync.lease": ("Producer",),
-    "errors": ("ChannelEndedError", "GapError", "HeldError", "LeaseLostError", "ProducerLostError"),
+    "errors": (
+        *("ChannelEndedError", "ChannelsClosedError", "GapError", "HeldError", "LeaseLostError", "ProducerLostError"),
+    ),
     "sse": ("sse",),
 }
 
@@ -45,6 +48,7 @@ __all__ = [
     "ChannelEndedError",
     "ChannelState",
     "Channels",
+    "ChannelsClosedError",
     "Event",
     "GapError",
     "HeldError",

@@ -15,6 +15,13 @@ class ChannelEndedError(SessionStoreError):
         return "the channel has ended, and nothing can be added to it"
 
 
+class ChannelsClosedError(SessionStoreError):
+    """The channels of this process were closed while one was followed: go on with another process."""
+
+    def __str__(self) -> str:
+        return "the channels were closed while this one was followed"
+
+
 class HeldError(SessionStoreError):
     """Another one produces the channel, or consumes it, at this time. Nothing was written."""
 

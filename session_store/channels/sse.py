@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
 from session_store._core.extension import Duration, to_milliseconds
+from session_store.channels._async._flavour import to_its_end
 from session_store.channels._core.values import Event
-from session_store.channels.errors import GapError, ProducerLostError
+from session_store.channels.errors import ChannelsClosedError, GapError, ProducerLostError
 
 _LINE_END = re.compile(r"\r\n|\r|\n")
 
@@ -24,7 +25,7 @@ def _written(kind: str, data: object, event_id: str = "") -> bytes:
 
 async def sse(
     events: AsyncIterator[Event[Any]], *, heartbeat: Duration = 15, retry: Duration | None = 1
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes, None]:
     """The body of a `text/event-stream`, for a StreamingResponse.
 
     - `events`: those of a channel. Data that are no str are sent as JSON. Line ends of all kinds arrive as LF, as the format has it.
@@ -32,13 +33,16 @@ async def sse(
       has gone is noticed.
     - `retry`: seconds after which a browser that was cut connects again; None: as it likes.
 
-    A `ProducerLostError` becomes an event of the kind "lost", and a `GapError` one of the kind "gap" whose data is the id to go on
-    from, or nothing; both end the stream, and have no id. What a browser gets last it does not ask for again.
+    The end of the channel is an event of the kind "end", if its last event is not one; a `ProducerLostError` is one of the kind
+    "lost", and a `GapError` one of the kind "gap" whose data is the id to go on from, or nothing. None of these has an id. A page
+    closes its EventSource then, which would connect again. Where the channels are closed, the stream ends without: another
+    worker goes on.
     """
     seconds = to_milliseconds(heartbeat, "heartbeat") / 1000
     if retry is not None:
         yield b"retry: %d\n\n" % to_milliseconds(retry, "retry")
     coming: asyncio.Future[Event[Any]] | None = None
+    last = ""
     try:
         while True:
             coming = coming or asyncio.ensure_future(anext(events))
@@ -49,6 +53,8 @@ async def sse(
             try:
                 event, coming = coming.result(), None
             except StopAsyncIteration:
+                if last != "end":
+                    yield _written("end", "")
                 return
             except ProducerLostError:
                 yield _written("lost", "")
@@ -56,12 +62,19 @@ async def sse(
             except GapError as error:
                 yield _written("gap", error.resume or "")
                 return
+            except ChannelsClosedError:
+                return
             yield _written(event.kind, event.data, event.id)
+            last = event.kind
     finally:
-        if coming is not None:
-            coming.cancel()
-            await asyncio.wait({coming})
-            if not coming.cancelled():
-                coming.exception()
-        if hasattr(events, "aclose"):
-            await events.aclose()
+        await to_its_end(lambda: _closed(events, coming))
+
+
+async def _closed(events: AsyncIterator[Event[Any]], coming: asyncio.Future[Event[Any]] | None) -> None:
+    if coming is not None:
+        coming.cancel()
+        await asyncio.wait({coming})
+        if not coming.cancelled():
+            coming.exception()
+    if isinstance(events, AsyncGenerator):
+        await events.aclose()

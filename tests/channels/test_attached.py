@@ -95,7 +95,7 @@ async def test_bells_of_those_before(connect: Connect, admin: redis.Redis) -> No
     async with channel.attach(lease=60) as attached:
         following = Following(attached.events(heartbeat=FOREVER))
         await following.until(1)
-        admin.publish(channel.bell, f"{first.partition('.')[0]} 1 -1 c somebody")
+        admin.publish(channel._log.bell, f"{first.partition('.')[0]} 1 -1 c somebody")
         await channel.publish("y")
         await channel.end()
         assert await following.end() == ["x", "y"]

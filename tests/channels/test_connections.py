@@ -19,7 +19,7 @@ from support.recorder import Recorder
 from support.servers import Server
 
 from session_store import AsyncSessionStore, SessionStore
-from session_store.channels import AsyncChannels, Channels, HeldError, sse
+from session_store.channels import AsyncChannels, Channels, ChannelsClosedError, HeldError, sse
 from session_store.channels._async.log import AsyncLog
 from session_store.testing import AsyncInMemoryClient
 
@@ -156,7 +156,7 @@ async def test_closed_while_followed(connect: Connect, admin: redis.Redis) -> No
     follower = Following(channel.events(heartbeat=FOREVER))
     await until_heard(admin, channel)
     await channels.aclose()
-    with pytest.raises(RuntimeError, match="closed"):
+    with pytest.raises(ChannelsClosedError):
         await follower.end()
     await until(lambda: others() == before, "a task is left")
     await until_heard(admin, channel, by=0)

@@ -117,7 +117,7 @@ async def test_bells_that_may_not_be_heard(become: Callable[..., AsyncChannels[A
         await following.end()
     with pytest.raises(NoPermissionError):  # the next one, too
         await Following(channel.events()).end()
-    assert not channels.bells._lines
+    assert not channels._here()._lines
 
 
 async def test_right_that_is_taken_away_later(become: Callable[..., AsyncChannels[Any]], rival: redis.Redis) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from session_store.channels import Event, GapError, ProducerLostError, sse
+from session_store.channels import ChannelsClosedError, Event, GapError, ProducerLostError, sse
 
 
 async def events(*found: Event[Any] | Exception) -> AsyncIterator[Event[Any]]:
@@ -43,12 +43,12 @@ async def sent(*found: Event[Any] | Exception, **options: Any) -> list[dict[str,
 )
 async def test_any_data(data: str) -> None:
     """[T46] Arrive as they were, but for the kind of their line ends, and are nothing but data."""
-    (event,) = await sent(Event("0123abcd.1", "token", data))
+    event, _ = await sent(Event("0123abcd.1", "token", data))
     assert event == {"id": "0123abcd.1", "event": "token", "data": re.sub("\r\n|\r", "\n", data)}
 
 
 async def test_what_is_no_text() -> None:
-    (event,) = await sent(Event("0123abcd.1", "token", {"a": ["é", None]}))
+    event, _ = await sent(Event("0123abcd.1", "token", {"a": ["é", None]}))
     assert event["data"] == '{"a": ["é", null]}'
 
 
@@ -58,13 +58,16 @@ async def test_how_a_stream_ends() -> None:
     assert (await sent(event, ProducerLostError("0123abcd.1")))[1:] == [{"event": "lost", "data": ""}]
     assert await sent(GapError(7, "0123abcd.8")) == [{"event": "gap", "data": "0123abcd.8"}]
     assert await sent(GapError(None, None)) == [{"event": "gap", "data": ""}]
+    assert (await sent(event))[1:] == [{"event": "end", "data": ""}]
+    assert await sent(Event("0123abcd.1", "end", "")) == [{"id": "0123abcd.1", "event": "end", "data": ""}]
+    assert len(await sent(event, ChannelsClosedError())) == 1
     with pytest.raises(LookupError):
         await sent(event, LookupError())
 
 
 async def test_when_to_connect_again() -> None:
-    assert [part async for part in sse(events())] == [b"retry: 1000\n\n"]
-    assert [part async for part in sse(events(), retry=0.25)] == [b"retry: 250\n\n"]
+    assert await anext(sse(events())) == b"retry: 1000\n\n"
+    assert await anext(sse(events(), retry=0.25)) == b"retry: 250\n\n"
     for bad in ({"retry": 0}, {"heartbeat": 0}, {"heartbeat": -1}):
         with pytest.raises(ValueError, match="must be"):
             await anext(sse(events(), **bad))
@@ -95,3 +98,34 @@ async def test_nothing_comes_for_some_time() -> None:
     await body.aclose()
     assert closed.is_set()
     assert len(asyncio.all_tasks()) == 1
+
+
+async def test_it_is_cancelled_again_and_again() -> None:
+    """As by a scope of anyio, which servers have: what it follows is closed all the same."""
+    begun, closing, may_close, closed = (asyncio.Event() for _ in range(4))
+
+    async def waiting() -> AsyncIterator[Event[str]]:
+        try:
+            begun.set()
+            await asyncio.Event().wait()
+            yield Event("0123abcd.1", "token", "x")
+        finally:
+            closing.set()
+            await may_close.wait()
+            closed.set()
+
+    async def serve() -> None:
+        async for _ in sse(waiting(), retry=None):
+            pass
+
+    task = asyncio.create_task(serve())
+    await begun.wait()
+    task.cancel()
+    await closing.wait()
+    while not task.done():
+        task.cancel()
+        await asyncio.sleep(0)
+    may_close.set()
+    await closed.wait()
+    while len(asyncio.all_tasks()) > 1:  # noqa: ASYNC110  # what ends by itself is nobody's to wait for
+        await asyncio.sleep(0)

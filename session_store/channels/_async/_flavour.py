@@ -32,3 +32,14 @@ class Repeating:
 async def together(calls: Sequence[Callable[[], Coroutine[Any, Any, T]]]) -> list[T]:
     """What calls give that may be made at the same time."""
     return list(await asyncio.gather(*(call() for call in calls)))
+
+
+_leaving: set[asyncio.Task[None]] = set()  # asyncio keeps no task alive
+
+
+async def to_its_end(step: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Does a step that is to be done though the task is cancelled, again and again, as anyio's scopes do."""
+    task = asyncio.get_running_loop().create_task(step())
+    _leaving.add(task)
+    task.add_done_callback(_leaving.discard)
+    await asyncio.shield(task)

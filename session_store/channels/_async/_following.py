@@ -109,7 +109,7 @@ class Hearing(Generic[V]):
         await self.aclose()
 
     async def aclose(self) -> None:
-        """End the connection of this event loop: who still follows raises `RuntimeError`. The client is yours to close."""
+        """End the connection of this event loop: who still follows raises `ChannelsClosedError`. The client is yours to close."""
         if (bells := self._bells.pop(asyncio.get_running_loop(), None)) is not None:
             await bells.close()
 

@@ -23,6 +23,8 @@ from redis.exceptions import (
     TimeoutError,
 )
 
+from session_store.channels.errors import ChannelsClosedError
+
 AWAY = (ConnectionError, TimeoutError, ClusterDownError, MasterDownError, RedisClusterException)  # the server, for now
 
 _MOST_BELLS = 1_000  # that wait for a follower; one that is slower reads the log
@@ -119,8 +121,8 @@ class Bells:
                 self._changed.set()
 
     async def close(self) -> None:
-        """Ends the connection, and has those who follow raise `RuntimeError`."""
-        self._fail(RuntimeError("the channels were closed while this one was followed"))
+        """Ends the connection, and has those who follow raise `ChannelsClosedError`."""
+        self._fail(ChannelsClosedError())
         if self._reader is not None:
             self._reader.cancel()
             await asyncio.wait([self._reader])

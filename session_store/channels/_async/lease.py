@@ -8,7 +8,7 @@ from typing import Any, Generic
 
 from redis.exceptions import RedisError
 
-from session_store.channels._async._flavour import Repeating
+from session_store.channels._async._flavour import Repeating, to_its_end
 from session_store.channels._async.log import AsyncLog
 from session_store.channels._core.records import CLAIM, RENEW, checked_kind, new_epoch, read_answer
 from session_store.channels.errors import LeaseLostError
@@ -58,6 +58,9 @@ class AsyncLease(Generic[V]):
 
     async def _leave(self, *, is_lost: bool) -> None:
         token, self._token = self._token, ""
+        await to_its_end(lambda: self._left(token, is_lost=is_lost))
+
+    async def _left(self, token: str, *, is_lost: bool) -> None:
         if self._renewal is not None:
             await self._renewal.stop()
         if not token:  # it has ended the channel

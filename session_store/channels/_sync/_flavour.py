@@ -31,3 +31,8 @@ class Repeating:
 def together(calls: Sequence[Callable[[], T]]) -> list[T]:
     """What calls give that may be made at the same time; here one after another."""
     return [call() for call in calls]
+
+
+def to_its_end(step: Callable[[], None]) -> None:
+    """Does a step."""
+    step()

@@ -9,7 +9,7 @@ from typing import Any, Generic
 
 from redis.exceptions import RedisError
 
-from session_store.channels._sync._flavour import Repeating
+from session_store.channels._sync._flavour import Repeating, to_its_end
 from session_store.channels._sync.log import Log
 from session_store.channels._core.records import CLAIM, RENEW, checked_kind, new_epoch, read_answer
 from session_store.channels.errors import LeaseLostError
@@ -59,6 +59,9 @@ class Lease(Generic[V]):
 
     def _leave(self, *, is_lost: bool) -> None:
         token, self._token = self._token, ""
+        to_its_end(lambda: self._left(token, is_lost=is_lost))
+
+    def _left(self, token: str, *, is_lost: bool) -> None:
         if self._renewal is not None:
             self._renewal.stop()
         if not token:  # it has ended the channel
