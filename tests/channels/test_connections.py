@@ -243,6 +243,21 @@ async def test_follower_is_cancelled_everywhere(
     assert await task == ["read", "heard"]
 
 
+async def test_cancelled_together_with_a_bell(connect: Connect, admin: redis.Redis) -> None:
+    """[T45] A follower that is cancelled at the very moment at which it hears something ends as well."""
+    channels = connect()
+    channel = channels.channel("s", "answer")
+    await channel.publish("x")
+    for _ in range(20):
+        following = Following(channel.events(heartbeat=FOREVER))
+        await following.until(1)
+        await asyncio.sleep(0)  # it waits
+        for line in next(iter(channels.bells._lines.values())):
+            line.ring(b"none of ours")
+        await following.leave()
+        assert following.task.cancelled()
+
+
 @every_manner
 @pytest.mark.parametrize("role", ["produce", "attach"])
 async def test_holder_is_cancelled_everywhere(
@@ -307,18 +322,23 @@ async def test_browser_that_is_gone(connect: Connect, admin: redis.Redis) -> Non
     channels, before = connect(), others()
     channel = channels.channel("s", "answer")
 
+    kept: list[Any] = []
+
     async def stream(*, breaks_at: bytes) -> None:
-        body = sse(channel.events(heartbeat=FOREVER), heartbeat=0.05)
+        kept.append(channel.events(heartbeat=FOREVER))  # nothing is left to the collector
+        body = sse(kept[-1], heartbeat=0.05)
         try:
             async for chunk in body:
-                if chunk == breaks_at:
+                if breaks_at in chunk:
                     break
         finally:
             await body.aclose()  # type: ignore[attr-defined]
 
-    await asyncio.wait_for(stream(breaks_at=b":\n\n"), 10)
-    await until(lambda: others() == before, "a task is left")
-    await until_heard(admin, channel, by=0)
+    await channel.publish("x")
+    for breaks_at in (b":\n\n", b"data: x"):
+        await asyncio.wait_for(stream(breaks_at=breaks_at), 10)
+        await until(lambda: others() == before, "a task is left")
+        await until_heard(admin, channel, by=0)
     cancelled = asyncio.ensure_future(stream(breaks_at=b"never"))
     await until_heard(admin, channel)
     cancelled.cancel()

@@ -59,7 +59,8 @@ class Following:
 
     async def leave(self) -> None:
         self.task.cancel()
-        await asyncio.wait([self.task])
+        done, _ = await asyncio.wait([self.task], timeout=PATIENCE)
+        assert done, "it goes on though it was cancelled"
 
 
 @asynccontextmanager
