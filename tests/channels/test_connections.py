@@ -23,6 +23,8 @@ from session_store.channels import AsyncChannels, Channels, HeldError, sse
 from session_store.testing import AsyncInMemoryClient
 
 Connect = Callable[..., AsyncChannels[Any]]
+# Before redis-py 8, when it looks whether a connection is clean. `Cancelling` does not see it through a generator.
+MAY_LOSE_CANCELLATIONS = int(redis.__version__.split(".")[0]) < 8
 FOREVER = 600  # seconds: no heartbeat makes up for what was missed
 
 
@@ -237,7 +239,9 @@ async def test_follower_is_cancelled_everywhere(
         assert clients(admin, prefix) <= 2
         if cancelling.waits < at:
             break
-        if not cancelling.is_cancelled(task):
+        if task.cancelled() or not MAY_LOSE_CANCELLATIONS:
+            assert cancelling.is_cancelled(task)
+        else:
             assert task.result() == ["read", "heard"]
     assert at > 3
     assert await task == ["read", "heard"]

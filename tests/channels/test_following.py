@@ -187,6 +187,24 @@ async def test_server_that_is_not_there_yet(connect: Connect, own: Server) -> No
     assert await follower.end() == ["x"]
 
 
+async def test_server_that_comes_back_without_the_channel(
+    connect: Connect, own: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who waits for a channel that has not begun waits as before: he does not ask again and again."""
+    channel = connect(own.port, retry=None).channel("s", "one")
+    follower = Following(channel.events(heartbeat=0.3))
+    await asyncio.sleep(0.1)
+    own.kill()
+    await asyncio.sleep(0.5)  # a heartbeat
+    own.start()
+    await asyncio.sleep(1.1)  # he has read the log again
+    recorder = Recorder(monkeypatch)
+    await asyncio.sleep(0.5)
+    assert len(recorder.writes) < 10
+    await connect(own.port).channel("s", "one").end("x")
+    assert await follower.end() == ["x"]
+
+
 async def test_wrong_password(connect: Connect, own: Server) -> None:
     """It will not get right by waiting: the follower is told."""
     with redis.Redis(port=own.port) as admin:

@@ -51,6 +51,11 @@ class Channel(Followable[V]):
 
 
     @property
+    def ttl_ms(self) -> int:
+        """How long the channel lives without anything happening, in milliseconds."""
+        return self._channels.ttl_ms
+
+    @property
     def told_ms(self) -> int:
         """For how long the list of those that are attached need not be told again of one, in milliseconds."""
         return self._channels.told_ms
