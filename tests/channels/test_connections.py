@@ -102,6 +102,7 @@ async def test_idle_followers_do_nothing(connect: Connect, admin: redis.Redis, m
     assert await stays.end() == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("options", [{}, {"health_check_interval": 1}], ids=["default", "health checks"])
 async def test_idle_for_longer_than_the_timeout(
     server: Server, prefix: str, admin: redis.Redis, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]

@@ -32,7 +32,7 @@ def kill(admin: redis.Redis, kind: str, name: str = "") -> int:
 
 
 @pytest.mark.parametrize("kinds", [["pubsub"], ["normal"], ["pubsub", "normal"]], ids="-".join)
-@pytest.mark.parametrize("beside", [False, True], ids=["alone", "with others"])
+@pytest.mark.parametrize("beside", [False, pytest.param(True, marks=pytest.mark.long)], ids=["alone", "with others"])
 async def test_1500_events_while_connections_are_cut(
     connect: Connect, admin: redis.Redis, kinds: list[str], *, beside: bool
 ) -> None:
