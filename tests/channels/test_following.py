@@ -174,6 +174,22 @@ async def test_server_that_stands_still(connect: Connect, own: Server, monkeypat
     assert await follower.end() == ["x", "y", "z"]  # what came to the server before is late, and not lost
 
 
+@pytest.mark.long
+async def test_producer_whose_server_stands_still(connect: Connect, own: Server) -> None:
+    """For less than his lease: he renews it when it goes on, and nobody is told that he is lost."""
+    channel = connect(own.port, socket_timeout=0.1, retry=None).channel("s", "one")
+    follower = Following(connect(own.port).channel("s", "one").events(heartbeat=FOREVER))
+    async with channel.produce(lease=3) as out:
+        await asyncio.sleep(0.8)
+        own.pause()
+        await asyncio.sleep(0.6)  # the first renewal fails
+        own.resume()
+        await asyncio.sleep(2.5)  # longer than the lease was, when it began
+        await out.publish("x")
+        await out.end()
+    assert await follower.end() == ["x"]
+
+
 async def test_server_that_is_not_there_yet(connect: Connect, own: Server) -> None:
     """Followers wait for it."""
     own.kill()
