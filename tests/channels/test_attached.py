@@ -119,6 +119,20 @@ async def test_presence_never_lapses(connect: Connect) -> None:
     assert (await looking.live("messages")).items == ()
 
 
+async def test_lease_that_is_longer_than_the_ttl(connect: Connect) -> None:
+    """[T10] Who is attached, and who produces, keeps the channel alive, though nothing is published."""
+    channels = connect(settings={"ttl": 0.6})
+    attached, produced = channels.channel("a", "messages"), channels.channel("b", "messages")
+    async with attached.attach(lease=60), produced.produce(lease=60) as out:
+        until_ = time.monotonic() + 1.5
+        while time.monotonic() < until_:
+            state, other = await asyncio.gather(attached.state(), produced.state())
+            assert state.is_attached
+            assert other.status == "produced"
+            assert (await channels.live("messages")).items == ("a",)
+        await out.publish("x")
+
+
 async def test_loop_that_is_blocked(connect: Connect) -> None:
     """[T11] For half a lease: he is attached still. For more: somebody else may be, and then he is not any more."""
     channel, other = connect().channel("s", "messages"), connect().channel("s", "messages")

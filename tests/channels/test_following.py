@@ -12,6 +12,7 @@ import redis.asyncio
 from redis.exceptions import ConnectionError
 from support.following import Following, subscribers, until, until_heard
 from support.proxy import proxied
+from support.recorder import Recorder
 from support.servers import Server
 
 from session_store import BytesCodec
@@ -31,7 +32,7 @@ def kill(admin: redis.Redis, kind: str, name: str = "") -> int:
 
 
 @pytest.mark.parametrize("kinds", [["pubsub"], ["normal"], ["pubsub", "normal"]], ids="-".join)
-@pytest.mark.parametrize("beside", [False, True], ids=["alone", "with others"])
+@pytest.mark.parametrize("beside", [False, pytest.param(True, marks=pytest.mark.long)], ids=["alone", "with others"])
 async def test_1500_events_while_connections_are_cut(
     connect: Connect, admin: redis.Redis, kinds: list[str], *, beside: bool
 ) -> None:
@@ -173,6 +174,22 @@ async def test_server_that_stands_still(connect: Connect, own: Server, monkeypat
     assert await follower.end() == ["x", "y", "z"]  # what came to the server before is late, and not lost
 
 
+@pytest.mark.long
+async def test_producer_whose_server_stands_still(connect: Connect, own: Server) -> None:
+    """For less than his lease: he renews it when it goes on, and nobody is told that he is lost."""
+    channel = connect(own.port, socket_timeout=0.1, retry=None).channel("s", "one")
+    follower = Following(connect(own.port).channel("s", "one").events(heartbeat=FOREVER))
+    async with channel.produce(lease=3) as out:
+        await asyncio.sleep(0.8)
+        own.pause()
+        await asyncio.sleep(0.6)  # the first renewal fails
+        own.resume()
+        await asyncio.sleep(2.5)  # longer than the lease was, when it began
+        await out.publish("x")
+        await out.end()
+    assert await follower.end() == ["x"]
+
+
 async def test_server_that_is_not_there_yet(connect: Connect, own: Server) -> None:
     """Followers wait for it."""
     own.kill()
@@ -183,6 +200,24 @@ async def test_server_that_is_not_there_yet(connect: Connect, own: Server) -> No
     channel = connect(own.port).channel("s", "one")
     await channel.publish("x")
     await channel.end()
+    assert await follower.end() == ["x"]
+
+
+async def test_server_that_comes_back_without_the_channel(
+    connect: Connect, own: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who waits for a channel that has not begun waits as before: he does not ask again and again."""
+    channel = connect(own.port, retry=None).channel("s", "one")
+    follower = Following(channel.events(heartbeat=0.3))
+    await asyncio.sleep(0.1)
+    own.kill()
+    await asyncio.sleep(0.5)  # a heartbeat
+    own.start()
+    await asyncio.sleep(1.1)  # he has read the log again
+    recorder = Recorder(monkeypatch)
+    await asyncio.sleep(0.5)
+    assert len(recorder.writes) < 10
+    await connect(own.port).channel("s", "one").end("x")
     assert await follower.end() == ["x"]
 
 
@@ -232,15 +267,25 @@ async def test_lost_replies_of_a_producer(connect: Connect, server: Server) -> N
         assert [event.data for event in (await channel.read()).items] == ["x"]
 
 
-async def test_same_prefix_in_another_database(connect: Connect, admin: redis.Redis) -> None:
-    """[T43, T22] Pub/sub does not tell databases apart: the names of bells do."""
+async def test_same_prefix_in_another_database(
+    connect: Connect, admin: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """[T43, T22] Pub/sub does not tell databases apart: the names of bells do, so that nobody even looks."""
     here, there = connect(db=0).channel("s", "answer"), connect(db=1).channel("s", "answer")
     follower = Following(here.events(heartbeat=FOREVER))
     await until_heard(admin, here)
-    await there.publish("foreign")
     await here.publish("own")
+    await follower.until(1)
+    recorder = Recorder(monkeypatch)
+    for _ in range(5):
+        await there.publish("foreign")
     await there.end()
+    assert subscribers(admin, there) == 0
     await here.publish("another")
+    await follower.until(2)
+    assert (
+        sum(len(write) for write in recorder.writes) <= 5 + 1 + 1 + 2
+    )  # what was called here; admin; a script to load
     await here.end()
     assert await follower.end() == ["own", "another"]
 

@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 import redis
 import redis.asyncio
+import redis.asyncio.sentinel
 from support.deployments import Cluster
 from support.following import Following, until
+from support.sentinel import SentinelDeployment
 
-from session_store import AsyncSessionStore, SessionStore
+from session_store import AsyncSessionStore, ReplicationError, SessionStore
 from session_store.channels import AsyncChannels, Channels
 
 FOREVER = 600  # seconds: no heartbeat makes up for what was missed
@@ -65,6 +67,28 @@ async def test_channels_on_every_node(
     assert [event.data for event in page.items] == ["to all", "to some"]
 
 
+@pytest.mark.skipif(not HAS_PUBSUB, reason="redis-py has no pub/sub of clusters")
+async def test_cluster_that_is_not_there_yet(
+    cluster: Cluster, connect: Callable[..., AsyncChannels[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its client raises errors that are no RedisError: followers wait all the same."""
+    channels, tries = connect(cluster), []
+    client: Any = channels._client
+    initialize = client.initialize
+
+    async def refuse() -> Any:
+        tries.append(1)
+        if len(tries) < 3:
+            raise redis.exceptions.RedisClusterException
+        return await initialize()
+
+    monkeypatch.setattr(client, "initialize", refuse)
+    following = Following(channels.channel("s", "messages").events(heartbeat=FOREVER))
+    await connect(cluster).channel("s", "messages").end("x")
+    assert await following.end() == ["x"]
+    assert len(tries) >= 3
+
+
 async def test_client_without_pubsub(
     cluster: Cluster, connect: Callable[..., AsyncChannels[Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -111,7 +135,8 @@ async def test_primary_is_killed(replicated: Cluster, connect: Callable[..., Asy
     """Followers wait, whether it is the node that had the channel or the one that rang, and go on with its replica."""
     channels, publishing = connect(replicated), connect(replicated)
     channel = publishing.channel("s", "messages")
-    following = Following(channels.channel("s", "messages").events(heartbeat=FOREVER))
+    # A plain client of the node that is killed hears nothing any more, so that heartbeats have to do.
+    following = Following(channels.channel("s", "messages").events(heartbeat=FOREVER if HAS_PUBSUB else 0.5))
     await channel.publish("0")
     await following.until(1)
     key = publishing.store.namespace("s").key("messages")
@@ -131,3 +156,33 @@ async def test_primary_is_killed(replicated: Cluster, connect: Callable[..., Asy
         assert await following.end() == ["0", "1"]
     finally:
         await asyncio.to_thread(replicated.restore)
+
+
+async def test_failover_under_sentinels(deployment: SentinelDeployment, prefix: str) -> None:
+    """Who follows goes on at the new master, without having been asked to."""
+    sentinel = redis.asyncio.sentinel.Sentinel(deployment.addresses, socket_timeout=1)
+    client = sentinel.master_for(deployment.NAME, socket_timeout=2)
+    store = AsyncSessionStore(client, prefix=prefix, default_ttl=600, min_replicas=2)
+    async with AsyncChannels(store) as channels:
+        channel = channels.channel("s", "messages")
+        following = Following(channel.events(heartbeat=FOREVER))
+        await channel.publish("0")
+        await following.until(1)
+        await asyncio.to_thread(deployment.kill_master)
+        assert not following.task.done()
+        await asyncio.to_thread(deployment.restore)
+
+        async def published() -> bool:
+            try:
+                await channel.publish("1")
+            except (redis.RedisError, ReplicationError):
+                return False
+            return True
+
+        await until(published, "nothing can be published")
+        await channel.end()
+        data = await following.end()
+        assert (data[0], set(data[1:])) == ("0", {"1"})  # where a replica was missing, it was written more than once
+    await client.aclose()
+    for each in sentinel.sentinels:
+        await each.aclose()

@@ -20,6 +20,7 @@ class Following:
         self.events: list[Event[Any]] = []
         self._more = asyncio.Event()
         self.task = asyncio.ensure_future(self._run(events, each))
+        self.task.add_done_callback(lambda task: task.cancelled() or task.exception())  # else asyncio logs it
 
     async def _run(self, events: Any, each: Callable[[Event[Any]], Any]) -> None:
         try:
@@ -59,7 +60,8 @@ class Following:
 
     async def leave(self) -> None:
         self.task.cancel()
-        await asyncio.wait([self.task])
+        done, _ = await asyncio.wait([self.task], timeout=PATIENCE)
+        assert done, "it goes on though it was cancelled"
 
 
 @asynccontextmanager

@@ -42,6 +42,7 @@ class _Follower(Generic[V]):
             if self.token and (log is None or log.consumer != self.token):
                 raise LeaseLostError
             if log is None:
+                self.deadline = None
                 return
             number = self.place.number if self.place else 0
             for data in log.events:
