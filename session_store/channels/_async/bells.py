@@ -173,7 +173,7 @@ class Bells:
         changed: asyncio.Future[Any] | None = None
         is_silent = False
         try:
-            while True:
+            while self._lines:
                 self._changed.clear()
                 new, old = self._lines.keys() - self._subscribed, self._subscribed - self._lines.keys()
                 self._subscribed ^= new | old

@@ -34,7 +34,7 @@ class Lease(Generic[V]):
         token = secrets.token_urlsafe(8)
         rest = self._call(CLAIM, new_epoch(), token, self._lease_ms, int(self._takeover), self._told_ms)
         self._token = token
-        self._renewal = Repeating(self._renew, self._lease_ms / 3000)
+        self._renewal = Repeating(self._renew, min(self._lease_ms, self._log.shared.settings.ttl_ms) / 3000)
         try:
             self._tell(rest)
         except BaseException:  # nobody will leave what was not entered
