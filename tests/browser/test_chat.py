@@ -9,7 +9,8 @@ import asyncio
 import os
 import re
 import signal
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
@@ -27,6 +28,39 @@ def chat() -> Iterator[str]:
     """The example's address; it runs as `make example-chat` has it."""
     with running("examples.chat") as address:
         yield address
+
+
+@asynccontextmanager
+async def relayed(address: str) -> AsyncIterator[tuple[str, Callable[[], None], bytearray]]:
+    """An address at which the same is found, what cuts all connections to it, and what has come through to the browser."""
+    host, _, port = address.rpartition("//")[2].partition(":")
+    open_: set[asyncio.StreamWriter] = set()
+    seen = bytearray()
+
+    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, to: bytearray) -> None:
+        open_.add(writer)
+        with suppress(OSError):
+            while data := await reader.read(65_536):
+                to += data
+                writer.write(data)
+                await writer.drain()
+        writer.transport.abort()
+        open_.discard(writer)
+
+    async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        behind = await asyncio.open_connection(host, int(port))
+        await asyncio.gather(pump(reader, behind[1], bytearray()), pump(behind[0], writer, seen))
+
+    def cut() -> None:
+        for writer in open_:
+            writer.transport.abort()
+
+    server = await asyncio.start_server(relay, host, 0)
+    try:
+        yield f"http://{host}:{server.sockets[0].getsockname()[1]}", cut, seen
+    finally:
+        server.close()
+        cut()
 
 
 def whole(question: str = QUESTION) -> str:
@@ -96,6 +130,20 @@ async def test_a_reload_in_the_middle(chat: str, browser: Any) -> None:
     await turn.is_whole()
     assert await turn.worker() == worker
     assert await history(tab) == [(QUESTION, whole())]
+
+
+async def test_cuts_in_the_middle(chat: str, browser: Any) -> None:
+    """The browser connects again with the id of the last event: what it has is not sent again, and the rest comes."""
+    async with relayed(chat) as (address, cut, seen):
+        (tab,) = await tabs_of(browser, address, 1)
+        turn = Turn(tab)
+        await ask(tab)
+        for words in (8, 40):
+            await turn.has_begun(words)
+            cut()
+        await turn.is_whole()
+        assert bytes(seen).count(b"event: worker") == 1  # the answer's first event
+        assert await history(tab) == [(QUESTION, whole())]
 
 
 async def test_tabs_that_are_opened_at_once_are_of_one_session(chat: str, browser: Any) -> None:
