@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: demo example test test-all check generate bench coverage mutants faults cluster matrix lowest integrations audit clean
+.PHONY: demo example example-chat test test-all check generate bench coverage mutants faults cluster matrix lowest integrations audit clean
 
 demo: .venv/ready
 	$(BIN)/python -m session_store demo $(ARGS)
@@ -11,6 +11,10 @@ demo: .venv/ready
 # A shop of one page, to be looked at.
 example: .venv/ready
 	$(BIN)/python -m examples.basket $(ARGS)
+
+# A chat whose answers survive a reload, a second tab and the death of a worker; with two workers.
+example-chat: .venv/ready
+	$(BIN)/python -m examples.chat $(ARGS)
 
 # What takes long is left out; the examples that Hypothesis draws are the same in every run. At most 5 minutes on 2 idle cores.
 test: .venv/ready

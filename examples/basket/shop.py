@@ -18,18 +18,13 @@ import redis.asyncio
 from fastapi import Depends, FastAPI, HTTPException, Request
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse
 
+from examples.serving import same_origin
 from session_store import AsyncSessionStore, JsonCodec
 from session_store.web import AsyncSessions, CookiePolicy, SessionPolicy
 from session_store.web.fastapi import OwnerDep, SessionDep, SessionMiddleware
 
 HERE = Path(__file__).parent
 PRICES = {"Darjeeling": 1250, "Earl Grey": 890, "Cup": 1400, "Strainer": 650}
-
-
-async def same_origin(request: Request) -> None:
-    """Refuses what another site has the browser send; SameSite=Lax does so as well, for browsers that know nothing else."""
-    if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
-        raise HTTPException(403, "from another site")
 
 
 async def form(request: Request) -> dict[str, str]:

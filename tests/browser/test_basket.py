@@ -6,78 +6,26 @@ Needs the dependency group "browser" and a Chromium.
 from __future__ import annotations
 
 import asyncio
-import os
-import shutil
-import subprocess
-import sys
-from collections.abc import AsyncIterator
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from support.browsers import running, tabs_of
 
 pytestmark = pytest.mark.long
 
-ROOT = Path(__file__).parents[2]
-PATIENCE = 20_000  # milliseconds
-CHROMIUM = os.environ.get("CHROMIUM") or next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
-OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
-OPTIONS += ["--disable-component-update", "--disable-sync"]
-
-
-def playwright() -> Any:
-    """What drives the browser. A run that counts must not pass over it."""
-    try:
-        from playwright.async_api import async_playwright
-    except ImportError:
-        async_playwright = None
-    if async_playwright is None or CHROMIUM is None:
-        missing = (
-            "no Playwright: make .venv/browser"
-            if async_playwright is None
-            else ("no Chromium: apt-get install chromium, or set CHROMIUM")
-        )
-        if os.environ.get("CI") == "true":
-            pytest.fail(missing)
-        pytest.skip(missing)
-    return async_playwright()
-
 
 @pytest.fixture
-def shop() -> Any:
+def shop() -> Iterator[str]:
     """The example's address; it runs as `make example` has it."""
-    command = [sys.executable, "-m", "examples.basket", "--port", "0"]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        said = process.stdout.readline()
-        server = process.stdout.readline().split()[-1]
-        yield said.split(" at ")[1].split()[0]
-        process.terminate()
-        process.wait()
-    assert not Path(server).exists()  # the shop has ended the server that it started
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Any]:
-    async with playwright() as started:
-        browser = await started.chromium.launch(
-            executable_path=CHROMIUM, args=OPTIONS, ignore_default_args=["--disable-back-forward-cache"]
-        )
-        yield browser
-        await browser.close()
+    with running("examples.basket") as address:
+        yield address
 
 
 @pytest.fixture
 async def tabs(browser: Any, shop: str) -> Any:
     """Two tabs of one browser, both on the page."""
-    context = await browser.new_context()
-    context.set_default_timeout(PATIENCE)
-    tabs = [await context.new_page() for _ in range(2)]
-    for tab in tabs:
-        await tab.goto(shop)
-    return tabs
+    return await tabs_of(browser, shop)
 
 
 async def add(tab: Any, article: str, **options: Any) -> None:
