@@ -150,12 +150,9 @@ def stream(channel: AsyncChannel[Any], after: str | None) -> StreamingResponse:
 
     async def body() -> AsyncIterator[bytes]:
         yield f"event: served\ndata: {os.getpid()}\n\n".encode()
-        with suppress(
-            RuntimeError
-        ):  # the channels were closed, since this worker ends: the browser goes on with another one
-            async with aclosing(sse(channel.events(after=after))) as parts:
-                async for part in parts:
-                    yield part
+        async with aclosing(sse(channel.events(after=after))) as parts:
+            async for part in parts:
+                yield part
 
     return StreamingResponse(body(), media_type="text/event-stream")
 
