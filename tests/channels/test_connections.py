@@ -270,7 +270,7 @@ async def test_cancelled_together_with_a_bell(connect: Connect, admin: redis.Red
 async def test_holder_is_cancelled_everywhere(
     counted: AsyncChannels[Any], prefix: str, admin: redis.Redis, role: str, manner: str
 ) -> None:
-    """[T45] Wherever it waits, nothing renews the lease any more."""
+    """[T45] Wherever it waits, the lease is given back, and nothing renews it any more."""
     number = 0
 
     async def hold(_: int) -> str:
@@ -285,8 +285,10 @@ async def test_holder_is_cancelled_everywhere(
     async def check() -> None:
         await until(lambda: not others(), "a task is left")
         assert not counted._client.connection_pool._in_use_connections
+        state = await counted.channel(f"s{number}", "answer").state()
+        assert state.status != "produced" and not state.is_attached
 
-    assert await cancel_everywhere(hold, manner, check) == "over"
+    assert await cancel_everywhere(hold, manner, check, lingers=True) == "over"
 
 
 async def test_attachment_that_cannot_be_listed(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:

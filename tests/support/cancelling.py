@@ -86,11 +86,16 @@ def end_of(task: asyncio.Task[Any]) -> tuple[type[BaseException] | None, Any]:
 
 
 async def cancel_everywhere(
-    call: Callable[[int], Coroutine[Any, Any, Any]], manner: str, check: Callable[[], Awaitable[object]]
+    call: Callable[[int], Coroutine[Any, Any, Any]],
+    manner: str,
+    check: Callable[[], Awaitable[object]],
+    *,
+    lingers: bool = False,
 ) -> Any:
     """Makes a call again and again, cancelled at its first wait, its second, and so on; the outcome without.
 
-    Each must end as a cancelled one. Where the cancellation was lost, the end must be that of the call without.
+    Each must end as a cancelled one. Where the cancellation was lost, the end must be that of the call without. `lingers`: a
+    call that is cancelled while it cleans up leaves the rest of that to a task.
     """
     passed_over: list[asyncio.Task[Any]] = []
     for at in range(1, MOST_WAITS):
@@ -101,7 +106,7 @@ async def cancel_everywhere(
         others = asyncio.all_tasks() - {asyncio.current_task()}
         if left := {other for other in others if other.get_name() == LEFT_BEHIND}:  # whom the pipeline's sender serves
             others = {other for other in others - left if other.get_coro().__name__ != "_send_all"}
-        if manner == "stubborn":  # cancelled while it cleans up, a call leaves the rest of that to a task
+        if lingers or manner == "stubborn":  # in that manner every call does
             done, late = await asyncio.wait([*others, task], timeout=PATIENCE)
             assert not late
             assert all(other.cancelled() or other.exception() is None for other in done - {task})

@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 from session_store.channels._sync._flavour import Repeating, to_its_end
 from session_store.channels._sync.log import Log
 from session_store.channels._core.records import CLAIM, RENEW, checked_kind, new_epoch, read_answer
-from session_store.channels.errors import LeaseLostError
+from session_store.channels.errors import ChannelEndedError, HeldError, LeaseLostError
 from session_store.codecs import V
 from session_store.errors import SessionStoreError
 
@@ -32,12 +32,16 @@ class Lease(Generic[V]):
 
     def _enter(self) -> None:
         token = secrets.token_urlsafe(8)
-        rest = self._call(CLAIM, new_epoch(), token, self._lease_ms, int(self._takeover), self._told_ms)
-        self._token = token
-        self._renewal = Repeating(self._renew, min(self._lease_ms, self._log.shared.settings.ttl_ms) / 3000)
         try:
+            claim = (new_epoch(), token, self._lease_ms, int(self._takeover), self._told_ms)
+            rest = self._call(CLAIM, *claim)
+            self._renewal = Repeating(self._renew, min(self._lease_ms, self._log.shared.settings.ttl_ms) / 3000)
+            self._token = token
             self._tell(rest)
-        except BaseException:  # nobody will leave what was not entered
+        except (ChannelEndedError, HeldError):
+            raise
+        except BaseException:  # it may have been claimed, and nobody will leave what was not entered
+            self._token = token
             self._leave(is_lost=False)
             raise
 
