@@ -21,10 +21,11 @@ def test_an_answer_survives_a_reload(server: Server) -> None:
             answer = (await browser.post("/ask", params=session)).json()["answer"]
             whole = await browser.get(f"/answers/{answer}", params=session)
             assert whole.headers["content-type"].startswith("text/event-stream")
-            assert re.findall(r"^data: (.*)$", whole.text, re.MULTILINE) == ["White ", "tea ", "is mild."]
+            assert re.findall(r"^data: (.*)$", whole.text, re.MULTILINE) == ["White ", "tea ", "is mild.", ""]
+            assert whole.text.endswith("event: end\ndata: \n\n")
             first, *_ = re.findall(r"^id: (.*)$", whole.text, re.MULTILINE)
             rest = await browser.get(f"/answers/{answer}", params=session, headers={"Last-Event-ID": first})
-            assert re.findall(r"^data: (.*)$", rest.text, re.MULTILINE) == ["tea ", "is mild."]
+            assert re.findall(r"^data: (.*)$", rest.text, re.MULTILINE) == ["tea ", "is mild.", ""]
             wrong = await browser.get(f"/answers/{answer}", params=session, headers={"Last-Event-ID": "x"})
             assert "event: gap\n" in wrong.text
         await names["channels"].aclose()
