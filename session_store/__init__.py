@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         NamespacePurgedError,
         NestedCasError,
         ReplicationError,
+        RevisionConflictError,
         SessionStoreError,
         WrongTypeError,
     )
@@ -52,7 +53,7 @@ _HOMES = {
     "encryption": ("EncryptedCodec",),
     "errors": (
         *("CasContentionError", "CodecError", "CommitUnknownError", "InvalidNameError", "NamespacePurgedError"),
-        *("NestedCasError", "ReplicationError", "SessionStoreError", "WrongTypeError"),
+        *("NestedCasError", "ReplicationError", "RevisionConflictError", "SessionStoreError", "WrongTypeError"),
     ),
     "fingerprints": ("fingerprint",),
     "testing": ("AsyncInMemoryClient", "InMemoryClient"),
@@ -82,6 +83,7 @@ __all__ = [
     "NestedCasError",
     "Page",
     "ReplicationError",
+    "RevisionConflictError",
     "SessionStore",
     "SessionStoreError",
     "TextCodec",

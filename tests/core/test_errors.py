@@ -25,6 +25,7 @@ EXAMPLES = [
     errors.CodecError("shop:u:a"),
     errors.CodecError("shop:u:a", True),
     errors.ReplicationError("shop:u:a", 1, 2),
+    errors.RevisionConflictError(1, 2),
 ]
 TEXTS = [
     "slot must be a str without whitespace, got a str with ' ' at index 1",
@@ -40,6 +41,7 @@ TEXTS = [
         "incr(slot) the next id (attribute key tells the slot)"
     ),
     "the write was done, but 1 replicas have it and not 2 (attribute key tells the slot)",
+    "it was changed since: 1 was expected, and it is 2 by now",
 ]
 NAMES = {
     "prefix": lambda name: KeySpace(name, hash_tags=False),
