@@ -6,6 +6,7 @@ from session_store._core.lazy import lazily
 
 if TYPE_CHECKING:
     from session_store.channels._async._following import AsyncAttachment
+    from session_store.channels._async.browsers import sse
     from session_store.channels._async.channel import AsyncChannel
     from session_store.channels._async.channels import AsyncChannels
     from session_store.channels._async.lease import AsyncProducer
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
         LeaseLostError,
         ProducerLostError,
     )
-    from session_store.channels.sse import sse
 
 # Each name is loaded when it is first used, as in the package.
 _HOMES = {
@@ -36,7 +36,7 @@ _HOMES = {
     "errors": (
         *("ChannelEndedError", "ChannelsClosedError", "GapError", "HeldError", "LeaseLostError", "ProducerLostError"),
     ),
-    "sse": ("sse",),
+    "_async.browsers": ("sse",),
 }
 
 __all__ = [

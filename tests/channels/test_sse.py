@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import pkgutil
 import re
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
+from session_store import channels
 from session_store.channels import ChannelsClosedError, Event, GapError, ProducerLostError, sse
 
 
@@ -129,3 +131,9 @@ async def test_it_is_cancelled_again_and_again() -> None:
     await closed.wait()
     while len(asyncio.all_tasks()) > 1:  # noqa: ASYNC110  # what ends by itself is nobody's to wait for
         await asyncio.sleep(0)
+
+
+def test_it_is_found_whatever_was_imported_before() -> None:
+    """No module of the package has the name of something that the package gives."""
+    modules = {module.name for module in pkgutil.iter_modules(channels.__path__)}
+    assert not modules & set(channels.__all__)

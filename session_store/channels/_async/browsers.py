@@ -1,4 +1,4 @@
-"""Events for browsers: the lines that an EventSource reads."""
+"""Events for browsers: the lines that an EventSource reads (async only)."""
 
 from __future__ import annotations
 
