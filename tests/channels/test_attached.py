@@ -141,7 +141,7 @@ async def test_loop_that_is_blocked(connect: Connect) -> None:
         time.sleep(0.3)  # noqa: ASYNC251  # that is what it is about
         with pytest.raises(HeldError):
             await other.attach().__aenter__()
-        time.sleep(1.2)  # noqa: ASYNC251
+        time.sleep(1.2)  # noqa: ASYNC251  # twice the lease, in which nothing can renew it
         async with other.attach():
             with pytest.raises(LeaseLostError):
                 await following.end()

@@ -33,7 +33,7 @@ def rival(guarded: Server) -> Iterator[redis.Redis]:
     """The administrator. The server is this module's own."""
     with redis.Redis(port=guarded.port, decode_responses=True) as client:
         yield client
-        client.flushall()
+        client.flushall()  # of a server that this module has started
         client.acl_deluser(USER)
 
 
