@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
+# A test that stands still for ten minutes fails, with what its threads were doing; it does not hold up all others.
+WORKERS := -n 2 --dist worksteal -o faulthandler_timeout=600 -o faulthandler_exit_on_timeout=true
 
 .PHONY: demo example example-chat test test-all check generate bench coverage mutants faults cluster matrix lowest integrations audit clean
 
@@ -18,17 +20,17 @@ example-chat: .venv/ready
 
 # What takes long is left out; the examples that Hypothesis draws are the same in every run. At most 5 minutes on 2 idle cores.
 test: .venv/ready
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not long" $(ARGS)
+	$(BIN)/python -m pytest $(WORKERS) -m "not long" $(ARGS)
 
 # Everything, with examples drawn anew. To draw those of another run: make test-all SEED=its seed. Some 20 minutes.
 SEED := $(shell od -An -N4 -tu4 /dev/urandom | tr -d ' ')
 test-all: .venv/ready
 	@echo "examples of seed $(SEED)"
-	$(BIN)/python -m pytest -n 2 --dist worksteal --hypothesis-profile=fresh --hypothesis-seed=$(SEED) $(ARGS)
+	$(BIN)/python -m pytest $(WORKERS) --hypothesis-profile=fresh --hypothesis-seed=$(SEED) $(ARGS)
 
 coverage: .venv/ready
 	rm -f .coverage*
-	$(BIN)/python -m coverage run -m pytest -n 2 --dist worksteal $(ARGS)
+	$(BIN)/python -m coverage run -m pytest $(WORKERS) $(ARGS)
 	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage report --fail-under=100
 
@@ -54,7 +56,7 @@ matrix: .venv/ready
 # The adapters for other frameworks, beside those frameworks, which take 1 GB and so have an environment of their own.
 integrations: .venv-integrations/ready
 	.venv-integrations/bin/mypy session_store/integrations/*.py
-	.venv-integrations/bin/python -m pytest -n 2 --dist worksteal -p no:langsmith_plugin tests/integrations $(ARGS)
+	.venv-integrations/bin/python -m pytest $(WORKERS) -p no:langsmith_plugin tests/integrations $(ARGS)
 
 # The interleavings and the conformance of clients take minutes, and use nothing of a dependency that the others do not.
 lowest: .venv-lowest/ready
@@ -109,6 +111,7 @@ clean:
 	$(PYTHON) -m venv .venv-bench
 	.venv-bench/bin/python -m pip install --quiet --no-compile --disable-pip-version-check \
 		--requirement benchmarks/requirements.txt --editable '.[json]'
+	if command -v npm >/dev/null; then npm install --silent --prefix .venv-bench resumable-stream@2.2 redis@4; fi
 	touch $@
 
 .venv-lowest/ready: pyproject.toml scripts/lowest.py .venv/ready

@@ -35,6 +35,7 @@ WORKLOADS = (
     "conversations",
     "snapshots",
     "followers",
+    "reloads",
 )
 
 

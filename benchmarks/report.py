@@ -16,6 +16,7 @@ WIDEST_PADDED = 40  # characters
 COUNTS = (  # in this order
     *("attempted", "acknowledged", "given up", "lost", "doubled", "out of order", "gaps", "errors"),
     *("commands", "bytes per session", "bytes per message", "99th percentile, ms", "deliveries/s", "connections"),
+    *("text after the end", "text after a kill", "told of the kill"),
 )
 
 

@@ -165,4 +165,12 @@ TEXTS = {
         "followers. Pub/sub loses what nobody hears, and has no ids; XREAD keeps a connection for each follower. To look at: how soon an "
         "event is there, and how many connections that takes.",
     ),
+    "reloads": Text(
+        "Reloads",
+        "A process generates an answer of so many events of 20 bytes, and half of it is there when the page is loaded anew: in another "
+        "process, milliseconds from asking until half of the text is there, which is asked 20 times. Beside it npm's resumable-stream, which "
+        "keeps the text in the generating process and sends nothing to Redis until somebody reloads; ours is in Redis, by a "
+        "script for each event. To look at: the shares of the text that a reload gets after the end, and after the generating process was killed, and "
+        "whether it is told (1) that it was.",
+    ),
 }

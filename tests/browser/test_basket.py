@@ -28,8 +28,10 @@ async def tabs(browser: Any, shop: str) -> Any:
     return await tabs_of(browser, shop)
 
 
-async def add(tab: Any, article: str, **options: Any) -> None:
-    await tab.locator("li", has_text=article).get_by_role("button", name="Add").click(**options)
+async def add(tab: Any, article: str) -> None:
+    """Until the page is there that comes of it: one that is on its way can not be loaded anew."""
+    async with tab.expect_navigation():
+        await tab.locator("li", has_text=article).get_by_role("button", name="Add").click()
 
 
 async def basket(tab: Any) -> str:

@@ -52,11 +52,22 @@ def strike() -> Iterator[Callable[[BaseException], Callable[[], None]]]:
     before = signal.getsignal(signal.SIGUSR1)
 
     def strike(error: BaseException) -> Callable[[], None]:
+        struck = threading.Event()
+
         def handler(*_: object) -> None:
-            raise error
+            if not struck.is_set():
+                struck.set()
+                raise error
+
+        def until_struck() -> None:
+            """A signal just before a call of the system is seen after it only: one that waits without end would not end."""
+            for _ in range(100):
+                signal.pthread_kill(threading.main_thread().ident, signal.SIGUSR1)
+                if struck.wait(PATIENCE / 100):
+                    return
 
         signal.signal(signal.SIGUSR1, handler)
-        return lambda: signal.pthread_kill(threading.main_thread().ident, signal.SIGUSR1)
+        return until_struck
 
     yield strike
     signal.signal(signal.SIGUSR1, before)
