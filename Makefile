@@ -5,7 +5,7 @@ ARGS ?=
 # A test that stands still for ten minutes fails, with what its threads were doing; it does not hold up all others.
 WORKERS := -n 2 --dist worksteal -o faulthandler_timeout=600 -o faulthandler_exit_on_timeout=true
 
-.PHONY: demo example example-chat test test-all check generate bench coverage mutants faults cluster matrix lowest integrations audit clean
+.PHONY: demo example example-chat test test-all check generate bench capacity coverage mutants faults cluster matrix lowest integrations audit clean
 
 demo: .venv/ready
 	$(BIN)/python -m session_store demo $(ARGS)
@@ -84,6 +84,11 @@ generate: .venv/ready
 # Everything side by side, 10 to 15 minutes; writes benchmarks/README.md. QUICK=1: at most 2, and writes to the terminal.
 bench: .venv-bench/ready
 	.venv-bench/bin/python -m benchmarks $(if $(QUICK),--quick) $(ARGS)
+
+# What a namespace takes, and what a million and a billion would: 6 to 10 minutes. ARGS="--into docs" keeps it, and writes the
+# tables of docs/sizing.md; ARGS=--check fills a server with a million, which takes 1 GB and some minutes.
+capacity: .venv-bench/ready
+	.venv-bench/bin/python -m benchmarks.capacity $(ARGS)
 
 clean:
 	rm -rf .venv .venv-* dist .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
