@@ -20,6 +20,7 @@ import session_store.conversations
 import session_store.snapshots
 import session_store.testing
 import session_store.web
+import session_store.web.migrating
 
 _LONGEST = 120  # characters of a default; a strategy may have many
 FILE = Path(__file__).parent.parent / "tests" / "public_api.txt"
@@ -59,6 +60,7 @@ def lines() -> Iterator[str]:
         session_store,
         session_store.testing,
         session_store.web,
+        session_store.web.migrating,
         session_store.conversations,
         session_store.snapshots,
         session_store.channels,

@@ -77,9 +77,12 @@ class SessionInterface(flask.sessions.SessionInterface):
         try:
             return cast("FlaskSession", site.load([header.encode("latin-1", "replace")]))
         except (ConnectionError, TimeoutError) as error:
-            session = cast("FlaskSession", site.unavailable())
-            session.away, session.is_told = answerable(error), self._may_be_empty
-            return session
+            return self._away(site, error)
+
+    def _away(self, site: Sessions, error: Exception) -> FlaskSession:
+        session = cast("FlaskSession", site.unavailable())
+        session.away, session.is_told = answerable(error), self._may_be_empty
+        return session
 
     def is_null_session(self, obj: object) -> bool:
         """Whether there is no session to save: `open_session` has raised, and Flask answers 500."""

@@ -13,7 +13,7 @@ from session_store.web._async.stored import AsyncStoredSession
 from session_store.web._core.cookies import delete_cookie, set_cookie
 from session_store.web._core.outcome import NOT_SAVED, Facts, Step, decide
 from session_store.web._core.policy import FLASHES, lifetime_ms, ttl_ms
-from session_store.web._core.records import SLOT, Answer, Changes, Record
+from session_store.web._core.records import MOVED, SLOT, Answer, Changes, Record
 from session_store.web._core.state import differences
 from session_store.web._core.tokens import new_token
 from session_store.web.errors import SessionConflictError, SessionEndedError, SessionSentError
@@ -152,6 +152,12 @@ class AsyncWebSession(AsyncStoredSession):
     def token(self) -> str | None:
         """What the browser is to have. It is a secret."""
         return None if self._token is None else self._token.text
+
+    @property
+    def moved_from(self) -> str | None:
+        """The mark of a session of another library that it was, until it is known that the browser has the token."""
+        mark = self._record.fields.get(MOVED)
+        return None if mark is None else mark.decode()
 
     @property
     def is_superseded(self) -> bool:

@@ -12,6 +12,7 @@ from session_store.web._core.tokens import WebToken
 
 SLOT = "session"
 OWNER, LABEL = "~owner", "~label"
+MOVED = "~moved"  # the mark of the session of another library that it was; see session_store.web.migrating
 _FOLDER = files("session_store.web") / "lua"
 
 CREATE = Script("create", "prelude", "once", "lifetime", "session", folder=_FOLDER)

@@ -61,9 +61,9 @@ class Records:
         found = self._raw.load_many(session_ids, SLOT)
         return {name: Record(fields) for name, fields in found.items() if isinstance(fields, dict)}
 
-    def create(self, token: WebToken, changes: Changes, *, ttl_ms: int) -> int:
-        """The time at which it began; 0 where there is such a namespace already."""
-        args = (lifetime_ms(self._policy), ttl_ms, token.digest)
+    def create(self, token: WebToken, changes: Changes, *, ttl_ms: int, most_ms: int | None = None) -> int:
+        """The time at which it began; 0 where there is such a namespace already. `most_ms`: in place of the lifetime."""
+        args = (most_ms or lifetime_ms(self._policy), ttl_ms, token.digest)
         reply = self._extension(token.id).once(CREATE, [SLOT], *args, *change_args(changes), creates=True)
         return int(reply)
 

@@ -1,0 +1,1 @@
+"""Decisions without I/O: nothing here imports redis or asyncio, and nothing awaits."""
