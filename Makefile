@@ -67,7 +67,7 @@ lowest: .venv-lowest/ready
 audit:
 	$(PYTHON) -m venv .venv-audit
 	.venv-audit/bin/python -m pip install --quiet --disable-pip-version-check --upgrade --upgrade-strategy eager \
-		--editable '.[django,encryption,fastapi,flask,json,testing]' pip-audit
+		--editable '.[django,dynamodb,dynamodb-async,encryption,fastapi,flask,json,testing]' pip-audit
 	.venv-audit/bin/python scripts/audit.py
 
 check: .venv/ready
@@ -94,7 +94,7 @@ clean:
 	rm -rf .venv .venv-* dist .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
 .venv/ready: pyproject.toml
-	@echo "First use: makes .venv here, and installs what the tests need, some 95 packages (350 MB), in 1 to 3 minutes"
+	@echo "First use: makes .venv here, and installs what the tests need, some 110 packages (420 MB), in 1 to 3 minutes"
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	touch $@

@@ -32,8 +32,12 @@ CHECKS = {
     "faults": ["tests/faults"],
     "contract": ["tests/contract/_sync", "tests/contract/_async", "-k", "memory-resp3-str"],
     "conversations": ["tests/conversations/_sync", "tests/conversations/_async", "-k", "memory-json"],
+    "conversations/dynamodb": ["tests/conversations/dynamodb/_async", "-k", "not test_costs"],
 }
-OF_LAYERS = ("conversations",)  # checks of what is in the folder of this name, and of nothing else
+OF_LAYERS = (
+    "conversations/dynamodb",
+    "conversations",
+)  # checks of what is in the folder of this name, and of nothing else
 
 
 class Change(NamedTuple):
@@ -52,6 +56,7 @@ VERBS = "lua/verbs.lua"
 VIEW = "lua/view.lua"
 CONVERSATIONS = "conversations/lua"
 CHANGING = f"{CONVERSATIONS}/changing.lua"
+DYNAMODB = "conversations/dynamodb"
 ATTEMPTS = "_core/attempts.py"
 PYTHON_ONCE = "_async/once.py"
 COMPARES = "  is_lost = is_lost or not is_as_before(key, mark(key), ARGV[at], ARGV[at + 1])\n"
@@ -244,6 +249,38 @@ DEFECTS: dict[str, tuple[Change, ...]] = {
     "a conversation lives on behind its longest life": (
         Change(f"{CONVERSATIONS}/conversation.lua", " or (has[9] and tonumber(has[9]) <= now)", ""),
     ),
+    "on DynamoDB a change rests on no revision": (
+        Change(f"{DYNAMODB}/_core/changes.py", '("rev", "=", meta.revision), ', ""),
+    ),
+    "on DynamoDB a transaction has a new token whenever it is sent": (
+        Change(
+            f"{DYNAMODB}/_async/table.py",
+            "ClientRequestToken=token",
+            'ClientRequestToken=__import__("secrets").token_hex(16)',
+        ),
+    ),
+    "on DynamoDB reads of a conversation may be behind": (
+        Change(f"{DYNAMODB}/_async/table.py", "Key=key, ConsistentRead=True", "Key=key"),
+    ),
+    "on DynamoDB reads of messages may be behind": (
+        Change(f"{DYNAMODB}/_async/reading.py", '            "ConsistentRead": True,\n', ""),
+    ),
+    "on DynamoDB items that were not processed are left": (
+        Change(
+            f"{DYNAMODB}/_async/table.py",
+            'lambda reply: reply.get("UnprocessedItems", {}).get(self.name)',
+            "lambda reply: None",
+        ),
+    ),
+    "on DynamoDB items may be deleted before their end": (
+        Change(f"{DYNAMODB}/_core/items.py", "-(-ms // 1_000)", "ms // 1_000"),
+    ),
+    "on DynamoDB messages that were left behind are shown": (
+        Change(f"{DYNAMODB}/_core/items.py", "secrets.token_urlsafe(6)", '"12345678"'),
+    ),
+    "on DynamoDB a name stands in an expression as it is": (
+        Change(f"{DYNAMODB}/_core/expressions.py", 'return f"#{attribute}"', 'return attribute.replace("xa", "#xa")'),
+    ),
 }
 
 
@@ -276,8 +313,8 @@ def copy_with(changes: tuple[Change, ...], folder: Path, only: tuple[str, ...] =
 
 def checks_of(changes: tuple[Change, ...]) -> list[str]:
     """Which checks are to notice a defect."""
-    folder = changes[0].file.partition("/")[0]
-    return [folder] if folder in OF_LAYERS else [name for name in CHECKS if name not in OF_LAYERS]
+    layers = [folder for folder in OF_LAYERS if changes[0].file.startswith(f"{folder}/")]
+    return layers[:1] or [name for name in CHECKS if name not in OF_LAYERS]
 
 
 def environment(folder: Path) -> dict[str, str]:

@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import pytest
 from support import examples
+from support.dynamodb import dynamodb
 from support.servers import Server
 
 examples.load_profiles()
@@ -18,6 +19,13 @@ def server() -> Iterator[Server]:
     server = Server()
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def dynamodb_url() -> Iterator[str]:
+    """The address of a DynamoDB, one per test process. Each test has a table of its own there."""
+    with dynamodb() as url:
+        yield url
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 
 from redis.exceptions import ResponseError
 
+from session_store._async._flavour import Waiter, sleep
 from session_store._async.commands import AsyncCommands, raise_reply
 from session_store._async.directory import AsyncDirectory
 from session_store._async.namespace import AsyncNamespace
@@ -22,7 +23,18 @@ from session_store._core.scripts import Script, ScriptCall
 from session_store._core.values import decoded
 from session_store.codecs import BytesCodec, V
 
-__all__ = ["AsyncExtension", "Script", "audit_of", "client_of", "min_replicas_of", "of_bytes", "page_of", "read_each"]
+__all__ = [
+    "AsyncExtension",
+    "Script",
+    "Waiter",
+    "audit_of",
+    "client_of",
+    "min_replicas_of",
+    "of_bytes",
+    "page_of",
+    "read_each",
+    "sleep",
+]
 
 T = TypeVar("T")
 

@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 
 from redis.exceptions import ResponseError
 
+from session_store._sync._flavour import Waiter, sleep
 from session_store._sync.commands import Commands, raise_reply
 from session_store._sync.directory import Directory
 from session_store._sync.namespace import Namespace
@@ -23,7 +24,18 @@ from session_store._core.scripts import Script, ScriptCall
 from session_store._core.values import decoded
 from session_store.codecs import BytesCodec, V
 
-__all__ = ["Extension", "Script", "audit_of", "client_of", "min_replicas_of", "of_bytes", "page_of", "read_each"]
+__all__ = [
+    "Extension",
+    "Script",
+    "Waiter",
+    "audit_of",
+    "client_of",
+    "min_replicas_of",
+    "of_bytes",
+    "page_of",
+    "read_each",
+    "sleep",
+]
 
 T = TypeVar("T")
 

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from session_store.conversations._sync.conversation import RedisConversation
     from session_store.conversations._sync.conversations import RedisConversations
     from session_store.conversations._sync.protocols import Conversation, Conversations
+    from session_store.conversations.dynamodb._async.conversation import AsyncDynamoDBConversation
+    from session_store.conversations.dynamodb._async.conversations import AsyncDynamoDBConversations
+    from session_store.conversations.dynamodb._sync.conversation import DynamoDBConversation
+    from session_store.conversations.dynamodb._sync.conversations import DynamoDBConversations
     from session_store.conversations.errors import (
         ConversationExistsError,
         ConversationNotFoundError,
@@ -37,6 +41,10 @@ _HOMES = {
     "_sync.conversation": ("RedisConversation",),
     "_sync.conversations": ("RedisConversations",),
     "_sync.protocols": ("Conversation", "Conversations"),
+    "dynamodb._async.conversation": ("AsyncDynamoDBConversation",),
+    "dynamodb._async.conversations": ("AsyncDynamoDBConversations",),
+    "dynamodb._sync.conversation": ("DynamoDBConversation",),
+    "dynamodb._sync.conversations": ("DynamoDBConversations",),
     "errors": (
         *("ConversationExistsError", "ConversationNotFoundError", "MessageNotFoundError"),
         *("MessageTooLargeError", "TokenBudgetError"),
@@ -47,6 +55,8 @@ __all__ = [
     "UNSET",
     "AsyncConversation",
     "AsyncConversations",
+    "AsyncDynamoDBConversation",
+    "AsyncDynamoDBConversations",
     "AsyncRedisConversation",
     "AsyncRedisConversations",
     "Conversation",
@@ -54,6 +64,8 @@ __all__ = [
     "ConversationInfo",
     "ConversationNotFoundError",
     "Conversations",
+    "DynamoDBConversation",
+    "DynamoDBConversations",
     "Message",
     "MessageNotFoundError",
     "MessageTooLargeError",

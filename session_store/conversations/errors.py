@@ -49,13 +49,17 @@ class TokenBudgetError(SessionStoreError):
         return f"the conversation has {self.tokens} tokens, and {self.asked} more would be beyond {self.limit}"
 
 
-class MessageTooLargeError(SessionStoreError):
-    """A message is larger than the back end takes; nothing was sent. Attributes: `size` (bytes), `limit`."""
+class MessageTooLargeError(SessionStoreError, ValueError):
+    """A message, or what one call is to write, is larger than the back end takes; nothing was written.
 
-    def __init__(self, size: int, limit: int) -> None:
-        super().__init__(size, limit)
+    Attributes: `size`, `limit`, `unit` ("bytes"; "items", where it is too much for one transaction of DynamoDB).
+    """
+
+    def __init__(self, size: int, limit: int, unit: str = "bytes") -> None:
+        super().__init__(size, limit, unit)
         self.size = size
         self.limit = limit
+        self.unit = unit
 
     def __str__(self) -> str:
-        return f"a message has {self.size} bytes, and may have {self.limit}"
+        return f"a message, or what one call is to write, has {self.size} {self.unit}, and may have {self.limit}"

@@ -41,11 +41,13 @@ def test_the_readme_is_short_and_leads_to_every_page() -> None:
 
 
 def test_every_block_of_code_is_looked_at() -> None:
-    """Each is Python, which is run, a file or what it prints, or for the shell; or the rights, which a test uses."""
+    """Each is Python, which is run, a file or what it prints, or for the shell; or rights or a table, which a test uses."""
     for page in PAGES.values():
         assert len(page.blocks) * 2 == len(re.findall(r"^ *(?:```|~~~)", page.text, re.MULTILINE)), page.name
         for block in page.blocks:
-            assert block.language in ("python", "sh", "text", "ini") or block.code.startswith("ACL SETUSER"), page.name
+            assert block.language in ("python", "sh", "text", "ini", "json", "hcl") or block.code.startswith(
+                "ACL SETUSER"
+            ), page.name
 
 
 def test_the_commands_exist() -> None:

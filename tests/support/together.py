@@ -11,7 +11,13 @@ from typing import Any
 PATIENCE = 60  # seconds
 
 
-def at_once(program: str, *args: object, processes: int, meanwhile: Callable[[], object] | None = None) -> list[Any]:
+def at_once(
+    program: str,
+    *args: object,
+    processes: int,
+    meanwhile: Callable[[], object] | None = None,
+    patience: float = PATIENCE,
+) -> list[Any]:
     """What each process prints as JSON, in their order.
 
     `program`: Python that prints "ready", waits for a line and goes on; its arguments are `args` and the number of the
@@ -31,7 +37,7 @@ def at_once(program: str, *args: object, processes: int, meanwhile: Callable[[],
             process.stdin.flush()
         if meanwhile is not None:
             meanwhile()
-        return [json.loads(process.communicate(timeout=PATIENCE)[0]) for process in running]
+        return [json.loads(process.communicate(timeout=patience)[0]) for process in running]
     finally:
         for process in running:
             process.kill()

@@ -25,10 +25,14 @@ from session_store.channels import AsyncChannels, Channels, Event
 from session_store.conversations import (
     AsyncConversation,
     AsyncConversations,
+    AsyncDynamoDBConversation,
+    AsyncDynamoDBConversations,
     AsyncRedisConversation,
     AsyncRedisConversations,
     Conversation,
     Conversations,
+    DynamoDBConversation,
+    DynamoDBConversations,
     Message,
     Page,
     RedisConversation,
@@ -133,6 +137,16 @@ def any_back_end(
     one: RedisConversations, two: AsyncRedisConversations, three: RedisConversation, four: AsyncRedisConversation
 ) -> tuple[Conversations, AsyncConversations, Conversation, AsyncConversation]:
     """What is written for the protocols takes Redis."""
+    return one, two, three, four
+
+
+def the_other_back_end(
+    one: DynamoDBConversations,
+    two: AsyncDynamoDBConversations,
+    three: DynamoDBConversation,
+    four: AsyncDynamoDBConversation,
+) -> tuple[Conversations, AsyncConversations, Conversation, AsyncConversation]:
+    """And DynamoDB."""
     return one, two, three, four
 
 

@@ -10,38 +10,30 @@ from redis.exceptions import RedisError
 
 from session_store._core.extension import Script, check_int
 from session_store.conversations._async.reading import AsyncReading
-from session_store.conversations._core.arguments import (
-    checked_messages,
-    checked_tags,
-    label,
-    optional_int,
-)
+from session_store.conversations._core.arguments import OPEN, checked_messages, label, optional_int, told_of
+from session_store.conversations._core.bodies import SLOT, encoded, new_place
 from session_store.conversations._core.records import (
     APPEND,
     CLEAR,
     EDIT,
     REMOVE,
     REPLACE,
-    SLOT,
     SUMMARIZE,
     TOUCH,
     UPDATE,
     Done,
     body_of,
     message_args,
-    new_place,
     place_of,
     read_change,
     read_info,
     read_message,
-    to_json,
 )
 from session_store.conversations._core.values import (
     UNSET,
     ConversationInfo,
     Message,
     NewMessage,
-    Role,
     Unset,
     moment,
 )
@@ -81,22 +73,6 @@ class AsyncRedisConversation(AsyncReading):
         return answer, more
 
     # Messages come.
-
-    async def append(
-        self,
-        role: Role,
-        content: Any,
-        *,
-        tokens: int = 0,
-        metadata: Any = None,
-        key: str | None = None,
-        expected_revision: int | None = None,
-        max_tokens: int | None = None,
-    ) -> Message:
-        """Add a message. See `NewMessage` and `append_many`. One script call, 1 round trip, O(1)."""
-        message = NewMessage(role, content, tokens, metadata, key)
-        (added,) = await self.append_many([message], expected_revision=expected_revision, max_tokens=max_tokens)
-        return added
 
     async def append_many(
         self,
@@ -220,27 +196,10 @@ class AsyncRedisConversation(AsyncReading):
         Raises `ConversationNotFoundError`, and `RevisionConflictError` where its version is not `expected_version` any more. One
         script call, 1 round trip, O(1); 2 more for a user or an agent that changes.
         """
-        labels = {
-            name: label(value, name)
-            for name, value in (("user", user), ("agent", agent), ("status", status))
-            if value is not UNSET
-        }
-        if labels.get("status", "") is None:
-            raise ValueError("status must not be None")
-        names = {"user": b"u", "agent": b"a", "status": b"st"}
-        fields: dict[bytes, bytes | None] = {
-            names[name]: None if value is None else value.encode() for name, value in labels.items()
-        }
-        if title is not UNSET:
-            fields[b"t"] = self._encoded("t", label(title, "title"))
-        if tags is not UNSET:
-            fields[b"g"] = self._encoded("g", None if tags is None else list(checked_tags(tags)) or None)
-        if metadata is not UNSET:
-            fields[b"x"] = self._encoded("x", metadata)
+        told = told_of(user=user, agent=agent, status=status, title=title, tags=tags, metadata=metadata)
+        fields = {name: self._stored(name, value) for name, value in told.items()}
         version = optional_int(expected_version, "expected_version")
-        wanted = {name: labels.get(name) for name in ("user", "agent")}
-        if any(wanted.values()):
-            await self._shelf.enlist(self.id, **wanted)
+        await self._shelf.enlist(self.id, user=told.get("u"), agent=told.get("a"))
         args = [part for name, data in fields.items() for part in (name, b"" if data is None else b"=" + data)]
         answer, more = await self._once(UPDATE, version, *args)
         if not more:
@@ -254,10 +213,11 @@ class AsyncRedisConversation(AsyncReading):
                 await self._shelf.strike(self.id, **{name: before.decode()})
         return info
 
-    def _encoded(self, field: str, value: Any) -> bytes | None:
-        if value is None:
-            return None
-        return self._extension.encode(SLOT, to_json(value, "what is told of a conversation"), field)
+    def _stored(self, field: str, value: Any) -> bytes | None:
+        """What is told of it, as it is stored."""
+        if value is not None and field in OPEN:
+            return str(value).encode()
+        return encoded(self._extension, field, value)
 
     async def set_summary(
         self, text: str | None, *, upto: int, tokens: int = 0, expected_revision: int | None = None
@@ -270,7 +230,7 @@ class AsyncRedisConversation(AsyncReading):
         check_int(upto, "upto", 1)
         summary = None if text is None else [label(text, "text"), upto, check_int(tokens, "tokens")]
         revision = optional_int(expected_revision, "expected_revision")
-        answer, _ = await self._once(SUMMARIZE, revision, upto, self._encoded("s", summary) or b"")
+        answer, _ = await self._once(SUMMARIZE, revision, upto, self._stored("s", summary) or b"")
         if answer == b"beyond":
             raise MessageNotFoundError(upto)
         if answer != b"done":

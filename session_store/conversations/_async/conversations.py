@@ -11,12 +11,14 @@ from typing import Any
 from session_store._async.extension import page_of
 from session_store._async.store import AsyncSessionStore
 from session_store._core.directories import Order
-from session_store._core.extension import Duration, check_count, kind_of
+from session_store._core.extension import Duration, kind_of
 from session_store.conversations._async.conversation import AsyncRedisConversation
 from session_store.conversations._async.shelf import LABELS, AsyncShelf
-from session_store.conversations._core.arguments import checked_tags, checked_time, label
-from session_store.conversations._core.records import CREATE, SLOT, read_info, to_json
-from session_store.conversations._core.values import ConversationInfo, Page, ms_of
+from session_store.conversations._core.arguments import OPEN, told_of
+from session_store.conversations._core.bodies import SLOT, encoded
+from session_store.conversations._core.lists import Wanted
+from session_store.conversations._core.records import CREATE, read_info
+from session_store.conversations._core.values import ConversationInfo, Page
 from session_store.conversations.errors import ConversationExistsError
 
 _TOGETHER = 200  # conversations that are read together
@@ -72,15 +74,14 @@ class AsyncRedisConversations:
         """
         conversation_id = secrets.token_hex(16) if id is None else id
         extension = self._shelf.extension(conversation_id)
-        labels = {"user": label(user, "user"), "agent": label(agent, "agent")}
-        fields: dict[str, Any] = {"st": label(status, "status"), "u": labels["user"], "a": labels["agent"]}
-        if fields["st"] is None:
-            raise ValueError("status must not be None")
-        for name, value in (("t", label(title, "title")), ("g", list(checked_tags(tags)) or None), ("x", metadata)):
-            if value is not None:
-                fields[name] = extension.encode(SLOT, to_json(value, "what is told of a conversation"), name)
-        await self._shelf.enlist(conversation_id, **labels)
-        args = [part for name, value in fields.items() if value is not None for part in (name, value)]
+        told = told_of(user=user, agent=agent, status=status, title=title, tags=tags, metadata=metadata)
+        fields = {
+            name: value if name in OPEN else encoded(extension, name, value)
+            for name, value in told.items()
+            if value is not None
+        }
+        await self._shelf.enlist(conversation_id, user=told["u"], agent=told["a"])
+        args = [part for pair in fields.items() for part in pair]
         shelf = self._shelf
         times = (shelf.idle_ms, shelf.lifetime_ms)
         reply = await extension.once(CREATE, [SLOT], *times, *args, min_replicas=shelf.min_replicas)
@@ -122,33 +123,23 @@ class AsyncRedisConversations:
         Raises `ValueError` for a cursor of another list, or where neither user nor agent is given. A script call, and one for each
         in a pipeline: 2 round trips, on a cluster one more to each primary, again where the page is not full yet.
         """
-        given = {"user": label(user, "user"), "agent": label(agent, "agent")}
         lists = self._shelf.lists
-        name, value = next(((name, given[name]) for name in lists if given[name] is not None), ("", None))
-        if value is None:
-            raise ValueError("a list is of a user or an agent: give one, of which there are lists")
-        if check_count(limit, "limit") == 0:
-            raise ValueError("limit must be at least 1")
-        wanted = set(checked_tags(tags))
-        times = (("created_after", created_after), ("created_before", created_before))
-        bounds = tuple(None if at is None else checked_time(at, argument) for argument, at in times)
-
-        def fits(info: ConversationInfo) -> bool:
-            created = ms_of(info.created_at)
-            return (
-                (user is None or info.user == user)
-                and (agent is None or info.agent == agent)
-                and (status is None or info.status == status)
-                and (not wanted or not wanted.isdisjoint(info.tags))
-                and (bounds[0] is None or created >= bounds[0])
-                and (bounds[1] is None or created <= bounds[1])
-            )
-
+        wanted = Wanted(
+            user=user,
+            agent=agent,
+            status=status,
+            tags=tags,
+            created_after=created_after,
+            created_before=created_before,
+            limit=limit,
+            labels=tuple(lists),
+        )
+        of = lists[wanted.label], wanted.value
         found: list[ConversationInfo] = []
         while True:
             left = limit - len(found)
-            page = await page_of(lists[name], value, self._shelf.look, limit=left, cursor=cursor, order=order)
-            found += [info for _, info in page if isinstance(info, ConversationInfo) and fits(info)]
+            page = await page_of(*of, self._shelf.look, limit=left, cursor=cursor, order=order)
+            found += [info for _, info in page if isinstance(info, ConversationInfo) and wanted.fits(info)]
             cursor = page.cursor
             if cursor is None or len(found) == limit:
                 return Page(tuple(found), cursor)

@@ -8,7 +8,8 @@ from typing import Any
 from session_store._async.extension import AsyncExtension, min_replicas_of, read_each
 from session_store._async.store import AsyncSessionStore
 from session_store._core.extension import Duration, to_milliseconds
-from session_store.conversations._core.records import SLOT, TOLD, read_info
+from session_store.conversations._core.bodies import SLOT
+from session_store.conversations._core.records import TOLD, read_info
 from session_store.conversations._core.values import ConversationInfo
 from session_store.errors import CodecError
 

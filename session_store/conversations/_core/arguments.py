@@ -7,11 +7,14 @@ from datetime import datetime
 from typing import Any
 
 from session_store._core.extension import check_count, check_int, kind_of
-from session_store.conversations._core.values import NewMessage, ms_of
+from session_store.conversations._core.values import UNSET, NewMessage, ms_of
 
 ROLES = {"user": "u", "assistant": "a", "system": "s", "developer": "d", "tool": "t", "other": "o"}
 MOST_AT_ONCE = 1_000  # messages of a page, or of one call
 MOST_OF_A_KEY = 200  # bytes
+OPEN = frozenset(
+    {"u", "a", "st"}
+)  # the fields of what is told of a conversation that are kept as they are: no codec is asked
 
 
 def optional_int(value: int | None, argument: str) -> object:
@@ -115,6 +118,21 @@ def checked_tags(tags: Any, argument: str = "tags") -> tuple[str, ...]:
         if not isinstance(tag, str):
             raise TypeError(f"{argument} must be a collection of str, got {kind_of(tag)} in it")
     return listed
+
+
+def told_of(*, user: Any, agent: Any, status: Any, title: Any, tags: Any, metadata: Any) -> dict[str, Any]:
+    """What is to be told of a conversation, by field: None for nothing. What is UNSET is left out."""
+    texts = {"u": (user, "user"), "a": (agent, "agent"), "st": (status, "status"), "t": (title, "title")}
+    told: dict[str, Any] = {
+        field: label(value, argument) for field, (value, argument) in texts.items() if value is not UNSET
+    }
+    if told.get("st", "") is None:
+        raise ValueError("status must not be None")
+    if tags is not UNSET:
+        told["g"] = None if tags is None else list(checked_tags(tags)) or None
+    if metadata is not UNSET:
+        told["x"] = metadata
+    return told
 
 
 def _utf8(value: str, argument: str) -> bytes:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-import os
-from binascii import b2a_base64
 from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any, NamedTuple
 
 from session_store._core.extension import Script
-from session_store.codecs import JsonCodec
 from session_store.conversations._core.arguments import ROLES, key_bytes
+from session_store.conversations._core.bodies import (
+    OF_LETTERS,
+    Encoder,
+    content_of,
+    encoded_body,
+    from_json,
+    new_place,
+)
 from session_store.conversations._core.values import ConversationInfo, Message, NewMessage, Summary, moment
 from session_store.conversations.errors import ConversationNotFoundError, MessageTooLargeError
 from session_store.errors import RevisionConflictError
 
-SLOT = "conversation"
 MOST_BYTES = 16 * 2**20  # of a message
 _FOLDER = files("session_store.conversations") / "lua"
 _LIVES_ON = ("prelude", "once", "conversation", "living")
@@ -31,8 +35,6 @@ SUMMARIZE, TOUCH = (Script(name, *_LIVES_ON, folder=_FOLDER) for name in ("summa
 PAGE = Script("page", "prelude", "conversation", "parts", folder=_FOLDER)
 TOLD = Script("told", "prelude", "conversation", "telling", folder=_FOLDER)
 FIELDS = ("rev", "ver", "seq", "n", "tok", "ca", "la", "xa", "u", "a", "st", "t", "g", "x", "s", "su")
-OF_LETTERS = {letter: role for role, letter in ROLES.items()}
-_json = JsonCodec()
 
 
 class Done(NamedTuple):
@@ -59,23 +61,9 @@ def read_change(answer: bytes, expected: int | None) -> Done:
     return Done(int(revision), int(at_ms), rest)
 
 
-def new_place() -> str:
-    """Where a body belongs, so that an encrypted one cannot be put in place of another: 11 characters."""
-    return b2a_base64(os.urandom(8), newline=False)[:11].decode()
-
-
-def to_json(value: Any, what: str) -> str:
-    """A value as text. Raises `TypeError` for one that would not read back equal."""
-    try:
-        return _json.encode(value).decode()
-    except TypeError as error:
-        raise TypeError(f"{what}: {error}") from None
-
-
-def body_of(codec: Any, place: str, content: Any, metadata: Any) -> bytes:
+def body_of(codec: Encoder, place: str, content: Any, metadata: Any) -> bytes:
     """The body of a message."""
-    parts = [content] if metadata is None else [content, metadata]
-    data: bytes = codec.encode(SLOT, to_json(parts, "content and metadata of a message"), f"m:{place}")
+    data = encoded_body(codec, place, content, metadata)
     if len(data) > MOST_BYTES:
         raise MessageTooLargeError(len(data), MOST_BYTES)
     return data
@@ -95,13 +83,13 @@ def read_message(codec: Any, seq: int, data: bytes) -> Message:
     """A message as it is stored."""
     created, edited, tokens, role, place, length, rest = data.split(b"|", 6)
     key, body = rest[: int(length)], rest[int(length) :]
-    content, *metadata = _json.decode(codec.decode(SLOT, body, f"m:{place.decode()}").encode())
+    content, metadata = content_of(codec, place.decode(), body)
     return Message(
         seq,
-        OF_LETTERS[role.decode()],  # type: ignore[arg-type]
+        OF_LETTERS[role.decode()],
         content,
         int(tokens),
-        metadata[0] if metadata else None,
+        metadata,
         key.decode() or None,
         moment(int(created)),
         moment(int(edited)) if edited else None,
@@ -122,7 +110,7 @@ def read_info(codec: Any, conversation_id: str, reply: Sequence[Any]) -> Convers
         return None if held[name] is None else held[name].decode()
 
     def value(name: str) -> Any:
-        return None if held[name] is None else _json.decode(codec.decode(SLOT, held[name], name).encode())
+        return None if held[name] is None else from_json(codec, name, held[name])
 
     ends = int(now) + max(left, 0)
     return ConversationInfo(

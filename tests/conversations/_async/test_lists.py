@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import redis
-from conversations._async.conftest import DAY, hints, ids, together
+from conversations._async.conftest import DAY, ids, on_redis, together
 
 from session_store import CodecError, WrongTypeError
 from session_store.conversations import ConversationNotFoundError
@@ -58,6 +58,7 @@ async def test_filters_of_a_list(chats: Any, pass_time: Any) -> None:
     assert await ids(every, user="ann", created_after=at["b"], tags=["x"]) == []
 
 
+@on_redis("an order by activity would have each message of DynamoDB write to an index")
 async def test_a_list_by_activity(chats: Any, pass_time: Any) -> None:
     every = chats()
     for name in ("a", "b"):
@@ -102,34 +103,42 @@ async def test_a_long_list_while_conversations_come_and_go(chats: Any) -> None:
     assert {f"c-{at}" for at in range(1_000)} - gone <= set(found) <= {f"c-{at}" for at in range(1_000)}
 
 
-async def test_deleting_leaves_nothing(chats: Any, client: Any, keys: Any, pass_time: Any) -> None:
-    """Of the conversation, and other slots of its namespace, and of lists in a minute; others are as they were."""
+@on_redis("a conversation of DynamoDB is no namespace")
+async def test_deleting_deletes_the_namespace(chats: Any, chat: Any) -> None:
+    """With slots of one's own."""
+    space = chats().store.namespace(chat.id)
+    await space.set("draft", "x")
+    assert await chat.delete_all() is True
+    assert await space.slots() == []
+
+
+async def test_deleting_leaves_nothing(chats: Any, hints: Any, pass_time: Any) -> None:
+    """Of the conversation, and of lists in a minute; others are as they were."""
     every = chats()
     for name in ("a", "b"):
         await every.create(name, user="ann", agent="planner")
         await every.conversation(name).append("user", name)
-    space = every.store.namespace("a")
-    await client.set(space.key("draft"), "x", px=1_000)
-    await space.delete("draft")
     assert await every.conversation("a").delete_all() is True
     assert await every.conversation("a").delete_all() is False
     await pass_time(61)
     assert await ids(every, user="ann") == await ids(every, agent="planner") == ["b"]
-    assert await hints(client, keys) == 2
+    assert await hints() == 2
     assert await every.conversation("a").info() is None
     assert len((await every.conversation("b").messages()).items) == 1
 
 
-async def test_lists_that_are_not_kept(chats: Any, client: Any, keys: Any) -> None:
+@on_redis("DynamoDB has no lists to choose: an index that has no entry costs nothing")
+async def test_lists_that_are_not_kept(chats: Any, hints: Any) -> None:
     every = chats(labels=("agent",))
     await every.create("c", user="ann", agent="planner")
-    assert await ids(every, agent="planner") == ["c"] and await hints(client, keys) == 1
+    assert await ids(every, agent="planner") == ["c"] and await hints() == 1
     assert await ids(every, user="ann", agent="planner") == ["c"]
     assert await ids(every, user="bob", agent="planner") == []
     with pytest.raises(ValueError, match="of which there are lists"):
         await every.list(user="ann")
 
 
+@on_redis("what is in a table is ours")
 async def test_what_others_put_in_its_place(chats: Any, client: Any, key: Any) -> None:
     """[R9] Is an error that names the key; a list goes on without it."""
     every = chats()
@@ -148,14 +157,14 @@ async def test_what_others_put_in_its_place(chats: Any, client: Any, key: Any) -
     await client.delete(key(chat))
 
 
-async def test_what_cannot_be_decoded_hides_nothing_else(chats: Any, client: Any, key: Any) -> None:
+async def test_what_cannot_be_decoded_hides_nothing_else(chats: Any, stored: Any) -> None:
     """Lists leave it out, and its own handle raises; its messages can be read."""
     every = chats()
     for name in ("a", "b"):
         await every.create(name, user="ann", title=name)
     chat = every.conversation("a")
     await chat.append("user", "x")
-    await client.hset(key(chat), "t", b"\xff")
+    await stored.spoil_title(chat)
     assert await ids(every, user="ann") == list(await every.infos(["a", "b"])) == ["b"]
     assert [info.id async for info in every.scan()] == ["b"]
     with pytest.raises(CodecError):
@@ -164,6 +173,7 @@ async def test_what_cannot_be_decoded_hides_nothing_else(chats: Any, client: Any
     assert (await chat.update(title=None)).title is None
 
 
+@on_redis("DynamoDB evicts nothing")
 async def test_an_evicted_conversation_is_none(chats: Any, client: Any, key: Any) -> None:
     """[C28] All of it is gone, or nothing."""
     every = chats()
@@ -184,6 +194,7 @@ async def test_the_server_is_asked_how_it_is(chats: Any) -> None:
     assert 0 < await chats().ping() < 60
 
 
+@on_redis("on DynamoDB a change tells no list")
 async def test_a_list_that_cannot_be_told_makes_no_change_an_error(
     chats: Any, pass_time: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -203,7 +214,8 @@ async def test_a_list_that_cannot_be_told_makes_no_change_an_error(
 
 
 async def test_many_are_read_in_parts(chats: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("session_store.conversations._async.conversations._TOGETHER", 2)
+    for package in ("conversations", "conversations.dynamodb"):
+        monkeypatch.setattr(f"session_store.{package}._async.conversations._TOGETHER", 2)
     every = chats()
     made = {(await every.create(user="ann")).id for _ in range(5)}
     assert {info.id async for info in every.scan()} == made

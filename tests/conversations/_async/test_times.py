@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from conversations._async.conftest import DAY, standing, together
+from conversations._async.conftest import DAY, on_redis, standing, together
 
 from session_store import ReplicationError
 from session_store.conversations import (
@@ -52,7 +52,21 @@ async def start(every: AsyncRedisConversations, name: str = "c", **options: Any)
     return every.conversation(name)
 
 
-async def test_each_change_has_it_live_on(chats: Any, client: Any, key: Any, keys: Any, pass_time: Any) -> None:
+async def test_each_change_has_it_live_on(chats: Any, left: Any, pass_time: Any) -> None:
+    """Reading does not."""
+    chat = await start(chats(idle_ttl=1_000), user="ann")
+    await chat.append_many([NewMessage("user", at) for at in range(3)])
+    for name, change in changes(chat).items():
+        await pass_time(500)
+        await chat.latest()
+        await chat.messages()
+        assert 400 < await left(chat) <= 500
+        await change()
+        assert 900 < await left(chat) <= 1_000, name
+
+
+@on_redis("a conversation of DynamoDB has no keys with an end of their own")
+async def test_all_keys_of_it_live_on(chats: Any, client: Any, key: Any, keys: Any, pass_time: Any) -> None:
     """[R1, C13] All of its keys, and it tells when they end. Reading does not."""
     chat = await start(chats(idle_ttl=1_000), user="ann")
     await chat.append_many([NewMessage("user", at) for at in range(3)])
@@ -69,7 +83,7 @@ async def test_each_change_has_it_live_on(chats: Any, client: Any, key: Any, key
         assert info is not None and abs(info.expires_at.timestamp() * 1000 - deadline) <= 50, name
 
 
-async def test_what_changes_nothing_is_no_change(chat: Chat, client: Any, key: Any, pass_time: Any) -> None:
+async def test_what_changes_nothing_is_no_change(chat: Chat, left: Any, pass_time: Any) -> None:
     await chat.append("user", "x", key="k")
     await pass_time(DAY / 2)
     before = await standing(chat)
@@ -79,11 +93,11 @@ async def test_what_changes_nothing_is_no_change(chat: Chat, client: Any, key: A
     with pytest.raises(RevisionConflictError):
         await chat.update(title="T", expected_version=1)
     assert await standing(chat) == before
-    assert await client.pttl(key(chat)) <= DAY / 2 * 1000
+    assert await left(chat) <= DAY / 2
 
 
-async def test_a_conversation_that_goes_on_does_not_end(chats: Any, keys: Any, pass_time: Any) -> None:
-    """[A3, A28, R3] Once it is idle for long enough all of it is gone, and soon after what lists knew of it."""
+async def test_a_conversation_that_goes_on_does_not_end(chats: Any, pass_time: Any) -> None:
+    """[A3, A28, R3] Once it is idle for long enough all of it is gone."""
     every = chats(idle_ttl=300)
     chat = await start(every, user="ann", agent="planner")
     for at in range(10):
@@ -93,6 +107,15 @@ async def test_a_conversation_that_goes_on_does_not_end(chats: Any, keys: Any, p
     assert [info.id for info in (await every.list(user="ann")).items] == ["c"]
     await pass_time(11)
     assert (await chat.info(), (await every.list(user="ann")).items, await every.infos(["c"])) == (None, (), {})
+    assert await every.prune(user="ann") == 0
+
+
+@on_redis("DynamoDB deletes what has ended some days later")
+async def test_no_key_outlives_a_conversation_for_long(chats: Any, keys: Any, pass_time: Any) -> None:
+    """[R3] Nor what lists knew of it."""
+    chat = await start(chats(idle_ttl=300), user="ann", agent="planner")
+    await chat.append("user", "x", key="k")
+    await pass_time(301)
     assert [key for key in await keys() if key.endswith(b":conversation")] == []
     await pass_time(700)
     assert await keys() == []
@@ -121,6 +144,25 @@ async def test_lists_are_told_by_each_change(chats: Any, pass_time: Any, name: s
         assert [info.id for info in (await every.list(agent="planner")).items] == ["c"]
 
 
+async def test_a_conversation_ends_whatever_is_written(chats: Any, pass_time: Any) -> None:
+    """[C12] And another one can have its id."""
+    every = chats(idle_ttl=200, max_lifetime=300)
+    chat = await start(every, user="ann")
+    for _ in range(2):
+        await pass_time(149)
+        await chat.append("user", "x", key="k")
+        assert await chat.touch() is True
+    await pass_time(3)
+    assert (await chat.info(), await chat.touch(), (await every.list(user="ann")).items) == (None, False, ())
+    for call in (chat.latest, partial(chat.append, "user", "x"), partial(chat.update, title="T"), chat.clear):
+        with pytest.raises(ConversationNotFoundError):
+            await call()
+    assert (await every.create("c")).count == 0
+    assert [message async for message in chat.iter()] == []
+    assert (await chat.append("user", "y", key="k")).seq == 1
+
+
+@on_redis("a conversation of DynamoDB has no key that others can prolong")
 async def test_the_longest_that_a_conversation_lives(chats: Any, client: Any, key: Any, pass_time: Any) -> None:
     """[C12] Whatever is written, and whoever prolongs it."""
     every = chats(idle_ttl=200, max_lifetime=300)
@@ -211,13 +253,13 @@ async def test_revisions_are_of_messages_and_versions_of_the_rest(chat: Chat) ->
     assert (info.title, info.version, info.revision) == ("V", last.version + 2, last.revision)
 
 
-@pytest.mark.parametrize("backend", ["redis-text"])
-async def test_old_numbers_are_refused_by_a_new_conversation(chats: Any) -> None:
+@pytest.mark.parametrize("backend", ["redis-text", "dynamodb-text"])
+async def test_old_numbers_are_refused_by_a_new_conversation(chats: Any, is_redis: bool) -> None:
     """[A8, C5] Also where the one before it changed faster than the clock went on."""
     every = chats()
     chat = await start(every)
-    await together([partial(chat.append, "user", at) for at in range(500)])
-    await together([partial(chat.update, title="T") for _ in range(1_200)])
+    await together([partial(chat.append, "user", at) for at in range(500 if is_redis else 10)])
+    await together([partial(chat.update, title="T") for _ in range(1_200 if is_redis else 10)])
     old = await standing(chat)
     await chat.delete_all()
     for call in (partial(chat.append, "user", "x", expected_revision=old.revision), partial(chat.update, title="T")):

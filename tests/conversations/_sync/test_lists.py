@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import redis
-from conversations._sync.conftest import DAY, hints, ids, together
+from conversations._sync.conftest import DAY, ids, on_redis, together
 
 from session_store import CodecError, WrongTypeError
 from session_store.conversations import ConversationNotFoundError
@@ -59,6 +59,7 @@ def test_filters_of_a_list(chats: Any, pass_time: Any) -> None:
     assert ids(every, user="ann", created_after=at["b"], tags=["x"]) == []
 
 
+@on_redis("an order by activity would have each message of DynamoDB write to an index")
 def test_a_list_by_activity(chats: Any, pass_time: Any) -> None:
     every = chats()
     for name in ("a", "b"):
@@ -103,34 +104,42 @@ def test_a_long_list_while_conversations_come_and_go(chats: Any) -> None:
     assert {f"c-{at}" for at in range(1_000)} - gone <= set(found) <= {f"c-{at}" for at in range(1_000)}
 
 
-def test_deleting_leaves_nothing(chats: Any, client: Any, keys: Any, pass_time: Any) -> None:
-    """Of the conversation, and other slots of its namespace, and of lists in a minute; others are as they were."""
+@on_redis("a conversation of DynamoDB is no namespace")
+def test_deleting_deletes_the_namespace(chats: Any, chat: Any) -> None:
+    """With slots of one's own."""
+    space = chats().store.namespace(chat.id)
+    space.set("draft", "x")
+    assert chat.delete_all() is True
+    assert space.slots() == []
+
+
+def test_deleting_leaves_nothing(chats: Any, hints: Any, pass_time: Any) -> None:
+    """Of the conversation, and of lists in a minute; others are as they were."""
     every = chats()
     for name in ("a", "b"):
         every.create(name, user="ann", agent="planner")
         every.conversation(name).append("user", name)
-    space = every.store.namespace("a")
-    client.set(space.key("draft"), "x", px=1_000)
-    space.delete("draft")
     assert every.conversation("a").delete_all() is True
     assert every.conversation("a").delete_all() is False
     pass_time(61)
     assert ids(every, user="ann") == ids(every, agent="planner") == ["b"]
-    assert hints(client, keys) == 2
+    assert hints() == 2
     assert every.conversation("a").info() is None
     assert len((every.conversation("b").messages()).items) == 1
 
 
-def test_lists_that_are_not_kept(chats: Any, client: Any, keys: Any) -> None:
+@on_redis("DynamoDB has no lists to choose: an index that has no entry costs nothing")
+def test_lists_that_are_not_kept(chats: Any, hints: Any) -> None:
     every = chats(labels=("agent",))
     every.create("c", user="ann", agent="planner")
-    assert ids(every, agent="planner") == ["c"] and hints(client, keys) == 1
+    assert ids(every, agent="planner") == ["c"] and hints() == 1
     assert ids(every, user="ann", agent="planner") == ["c"]
     assert ids(every, user="bob", agent="planner") == []
     with pytest.raises(ValueError, match="of which there are lists"):
         every.list(user="ann")
 
 
+@on_redis("what is in a table is ours")
 def test_what_others_put_in_its_place(chats: Any, client: Any, key: Any) -> None:
     """[R9] Is an error that names the key; a list goes on without it."""
     every = chats()
@@ -149,14 +158,14 @@ def test_what_others_put_in_its_place(chats: Any, client: Any, key: Any) -> None
     client.delete(key(chat))
 
 
-def test_what_cannot_be_decoded_hides_nothing_else(chats: Any, client: Any, key: Any) -> None:
+def test_what_cannot_be_decoded_hides_nothing_else(chats: Any, stored: Any) -> None:
     """Lists leave it out, and its own handle raises; its messages can be read."""
     every = chats()
     for name in ("a", "b"):
         every.create(name, user="ann", title=name)
     chat = every.conversation("a")
     chat.append("user", "x")
-    client.hset(key(chat), "t", b"\xff")
+    stored.spoil_title(chat)
     assert ids(every, user="ann") == list(every.infos(["a", "b"])) == ["b"]
     assert [info.id for info in every.scan()] == ["b"]
     with pytest.raises(CodecError):
@@ -165,6 +174,7 @@ def test_what_cannot_be_decoded_hides_nothing_else(chats: Any, client: Any, key:
     assert (chat.update(title=None)).title is None
 
 
+@on_redis("DynamoDB evicts nothing")
 def test_an_evicted_conversation_is_none(chats: Any, client: Any, key: Any) -> None:
     """[C28] All of it is gone, or nothing."""
     every = chats()
@@ -185,6 +195,7 @@ def test_the_server_is_asked_how_it_is(chats: Any) -> None:
     assert 0 < chats().ping() < 60
 
 
+@on_redis("on DynamoDB a change tells no list")
 def test_a_list_that_cannot_be_told_makes_no_change_an_error(
     chats: Any, pass_time: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -204,7 +215,8 @@ def test_a_list_that_cannot_be_told_makes_no_change_an_error(
 
 
 def test_many_are_read_in_parts(chats: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("session_store.conversations._sync.conversations._TOGETHER", 2)
+    for package in ("conversations", "conversations.dynamodb"):
+        monkeypatch.setattr(f"session_store.{package}._sync.conversations._TOGETHER", 2)
     every = chats()
     made = {(every.create(user="ann")).id for _ in range(5)}
     assert {info.id for info in every.scan()} == made

@@ -1,0 +1,1 @@
+"""The sync flavour, generated from `_async` by `make generate`."""
