@@ -67,7 +67,7 @@ lowest: .venv-lowest/ready
 audit:
 	$(PYTHON) -m venv .venv-audit
 	.venv-audit/bin/python -m pip install --quiet --disable-pip-version-check --upgrade --upgrade-strategy eager \
-		--editable '.[django,dynamodb,dynamodb-async,encryption,fastapi,flask,json,testing]' pip-audit
+		--editable '.[cli,django,dynamodb,dynamodb-async,encryption,fastapi,flask,json,testing]' pip-audit
 	.venv-audit/bin/python scripts/audit.py
 
 check: .venv/ready

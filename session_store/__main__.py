@@ -1,7 +1,7 @@
-"""`python -m session_store demo` shows what the library does; see `session_store.demo`."""
+"""`python -m session_store` is the command `session-store`; see `session_store.cli`. Its `demo` needs no extra but `testing`."""
 
 import sys
 
-from session_store.demo import main
+from session_store.cli import main
 
 sys.exit(main())

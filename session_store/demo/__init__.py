@@ -2,6 +2,7 @@
 
     python -m session_store demo                                          in memory
     python -m session_store demo --redis-url redis://localhost:6379/0     on a server
+    python -m session_store demo --json                                   the promises, as JSON
 
 It exits with 0 when every promise holds, with 1 when one does not, and with 2 when it cannot run. On a server it keeps
 to a prefix that nobody else has, and removes what it wrote.
@@ -10,6 +11,7 @@ to a prefix that nobody else has, and removes what it wrote.
 from __future__ import annotations
 
 import argparse
+import json
 import secrets
 import sys
 import time
@@ -31,6 +33,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     commands = parser.add_subparsers(required=True, metavar="demo")
     demo = commands.add_parser("demo", help="two tabs and a webhook write to one basket, three ways")
     demo.add_argument("--redis-url", metavar="URL", help="the server to run on (default: in memory, without a server)")
+    demo.add_argument("--json", action="store_true", dest="as_json", help="say which promises held as JSON")
     return parser.parse_args(argv)
 
 
@@ -66,17 +69,29 @@ def _show(client: Any, prefix: str, place: str) -> bool:
     return all(promise.held for promise in promises)
 
 
-def _run(client: Any, prefix: str, place: str) -> int:
+def _tell(client: Any, prefix: str) -> bool:
+    """The same as JSON, in one line."""
+    promises = [
+        *writers.write_three_ways(client, prefix).promises(),
+        *lifecycle.live_and_die(client, prefix).promises(),
+    ]
+    held = all(promise.held for promise in promises)
+    print(json.dumps({"held": held, "promises": [promise._asdict() for promise in promises]}))
+    return held
+
+
+def _run(client: Any, prefix: str, place: str, *, as_json: bool) -> int:
     try:
-        held = _show(client, prefix, place)
+        held = _tell(client, prefix) if as_json else _show(client, prefix, place)
     except SessionStoreError as error:
-        print(f"\nBROKEN: {type(error).__name__}: {error}")
+        print(f"\nBROKEN: {type(error).__name__}: {error}", file=sys.stderr if as_json else sys.stdout)
         held = False
     finally:
         left = keys_of(client, prefix)
         if left:  # a promise is broken, or there was an error half-way
             client.unlink(*left)
-        print(f"What it wrote is removed: nothing is left under {prefix}:")
+        if not as_json:
+            print(f"What it wrote is removed: nothing is left under {prefix}:")
     return 0 if held else 1
 
 
@@ -90,7 +105,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except RedisError as error:
         return _fail(f"cannot use this Redis: {error}")
     try:
-        return _run(client, f"session-store-demo-{secrets.token_hex(4)}", place)
+        return _run(client, f"session-store-demo-{secrets.token_hex(4)}", place, as_json=arguments.as_json)
     except RedisError as error:
         return _fail(f"Redis stopped answering: {error}; what the demo wrote expires within an hour")
     finally:
