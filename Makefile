@@ -5,7 +5,7 @@ ARGS ?=
 # A test that stands still for ten minutes fails, with what its threads were doing; it does not hold up all others.
 WORKERS := -n 2 --dist worksteal -o faulthandler_timeout=600 -o faulthandler_exit_on_timeout=true
 
-.PHONY: demo example example-chat test test-all check generate bench capacity coverage mutants faults cluster matrix lowest integrations audit clean
+.PHONY: demo example example-chat test test-all check generate bench capacity coverage mutants faults cluster matrix lowest integrations audit docs clean
 
 demo: .venv/ready
 	$(BIN)/python -m session_store demo $(ARGS)
@@ -70,6 +70,11 @@ audit:
 		--editable '.[cli,django,dynamodb,dynamodb-async,encryption,fastapi,flask,json,testing]' pip-audit
 	.venv-audit/bin/python scripts/audit.py
 
+# A site of the documentation, in .venv-docs/site; a link that leads nowhere is an error.
+docs: .venv-docs/ready
+	.venv-docs/bin/python scripts/picture.py --check
+	.venv-docs/bin/python scripts/site.py
+
 check: .venv/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -110,6 +115,12 @@ clean:
 	.venv-integrations/bin/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
 	.venv-integrations/bin/python -m pip install --quiet --disable-pip-version-check \
 		--editable '.[dev,claude-agent-sdk,langgraph,mcp,openai-agents]' --group integrations
+	touch $@
+
+.venv-docs/ready: pyproject.toml
+	$(PYTHON) -m venv .venv-docs
+	.venv-docs/bin/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
+	.venv-docs/bin/python -m pip install --quiet --disable-pip-version-check --group docs
 	touch $@
 
 .venv-bench/ready: pyproject.toml benchmarks/requirements.txt

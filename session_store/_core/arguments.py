@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 
 _SHOWN = 80  # characters of a refused value that a message shows
 _MAX_MS = 10**15  # 31,700 years; with today's date added, still exact in the doubles that Lua counts with
@@ -81,3 +81,8 @@ def amount_and_limit(amount: int, *, least: int = _MIN_INT64) -> tuple[int, int]
         # The amount itself is not shown: it is what a session holds.
         raise ValueError(f"amount must be from {least} to {_MAX_INT64}, got {'less' if amount < least else 'more'}")
     return amount, (_MIN_INT64 if amount < 0 else _MAX_INT64) - amount
+
+
+def moment(ms: float) -> datetime:
+    """Milliseconds since the epoch, in UTC."""
+    return datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(milliseconds=int(ms))

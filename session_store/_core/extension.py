@@ -7,6 +7,7 @@ from session_store._core.arguments import (
     check_wait,
     has_methods,
     kind_of,
+    moment,
     to_milliseconds,
 )
 from session_store._core.names import KeySpace, encode_field
@@ -27,6 +28,7 @@ __all__ = [
     "encode_field",
     "has_methods",
     "kind_of",
+    "moment",
     "to_milliseconds",
     "values_of",
 ]

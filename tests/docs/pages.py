@@ -64,7 +64,9 @@ class Page:
 
 README = Page("README.md")
 DOCS = {path.stem: Page(f"docs/{path.name}") for path in sorted((ROOT / "docs").glob("*.md"))}
-PAGES = {page.name: page for page in [README, Page("SECURITY.md"), Page("CHANGELOG.md"), *DOCS.values()]}
+INDEX = DOCS["README"]
+OTHERS = [Page(name) for name in ("SECURITY.md", "CHANGELOG.md", "CONTRIBUTING.md")]
+PAGES = {page.name: page for page in [README, *OTHERS, *DOCS.values()]}
 
 
 def code_words(text: str) -> list[str]:

@@ -6,7 +6,7 @@ import re
 from importlib.metadata import metadata
 
 import pytest
-from docs.pages import DOCS, PAGES, README, ROOT, Page, code_words
+from docs.pages import DOCS, INDEX, PAGES, README, ROOT, Page, code_words
 
 LINK = re.compile(r"\]\((?!https?:)([^)]+)\)")
 
@@ -29,13 +29,20 @@ def test_the_links_lead_somewhere(page: Page) -> None:
 
 @pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)
 def test_the_files_that_are_named_exist(page: Page) -> None:
-    named = re.findall(r"`((?:tests|docs|session_store)/[^`*]+)`", page.text)
+    named = re.findall(r"`((?:tests|docs|session_store)/[^`*<]+)`", page.text)
     assert [name for name in named if not (ROOT / name).exists()] == []
 
 
-def test_the_readme_is_short_and_leads_to_every_page() -> None:
+def test_the_pages_are_short_and_the_index_leads_to_each() -> None:
+    """The index fits a screen; the site has all of them too."""
     assert README.text.count("\n") <= 250
-    assert {f"docs/{name}.md" for name in DOCS} <= {link.partition("#")[0] for link in LINK.findall(README.text)}
+    assert INDEX.text.count("\n") <= 50
+    assert "docs/README.md" in LINK.findall(README.text)
+    assert {f"{name}.md" for name in DOCS} - {"README.md"} <= {
+        link.partition("#")[0] for link in LINK.findall(INDEX.text)
+    }
+    site = set(re.findall(r": (\S+\.md)$", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"), re.MULTILINE))
+    assert site == {*PAGES, "benchmarks/README.md"}
     long = {name for name, page in DOCS.items() if page.text.count("\n") > 250}
     assert long <= {"guarantees", "testing"}
 

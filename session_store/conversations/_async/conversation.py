@@ -8,7 +8,7 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
-from session_store._core.extension import Script, check_int
+from session_store._core.extension import Script, check_int, moment
 from session_store.conversations._async.reading import AsyncReading
 from session_store.conversations._core.arguments import OPEN, checked_messages, label, optional_int, told_of
 from session_store.conversations._core.bodies import SLOT, encoded, new_place
@@ -35,7 +35,6 @@ from session_store.conversations._core.values import (
     Message,
     NewMessage,
     Unset,
-    moment,
 )
 from session_store.conversations.errors import (
     MessageNotFoundError,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any, NamedTuple
 
-from session_store._core.extension import Script
+from session_store._core.extension import Script, moment
 from session_store.conversations._core.arguments import ROLES, key_bytes
 from session_store.conversations._core.bodies import (
     OF_LETTERS,
@@ -16,7 +16,7 @@ from session_store.conversations._core.bodies import (
     from_json,
     new_place,
 )
-from session_store.conversations._core.values import ConversationInfo, Message, NewMessage, Summary, moment
+from session_store.conversations._core.values import ConversationInfo, Message, NewMessage, Summary
 from session_store.conversations.errors import ConversationNotFoundError, MessageTooLargeError
 from session_store.errors import RevisionConflictError
 

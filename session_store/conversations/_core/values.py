@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from enum import Enum
 from typing import Any, Final, Generic, Literal, TypeVar
 
 Role = Literal["user", "assistant", "system", "developer", "tool", "other"]
 T = TypeVar("T")
 C = TypeVar("C")
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 class Unset(Enum):
@@ -100,11 +99,6 @@ class Page(Generic[T, C]):
 
     items: tuple[T, ...]
     cursor: C | None
-
-
-def moment(ms: float) -> datetime:
-    """Milliseconds since the epoch, in UTC."""
-    return _EPOCH + timedelta(milliseconds=int(ms))
 
 
 def ms_of(at: datetime) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
-from session_store._core.extension import Script, check_int
+from session_store._core.extension import Script, check_int, moment
 from session_store.conversations._sync.reading import Reading
 from session_store.conversations._core.arguments import OPEN, checked_messages, label, optional_int, told_of
 from session_store.conversations._core.bodies import SLOT, encoded, new_place
@@ -36,7 +36,6 @@ from session_store.conversations._core.values import (
     Message,
     NewMessage,
     Unset,
-    moment,
 )
 from session_store.conversations.errors import (
     MessageNotFoundError,

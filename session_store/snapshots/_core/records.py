@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
 from importlib.resources import files
 from typing import Any, NamedTuple, TypeVar
 
-from session_store._core.extension import Script, kind_of
+from session_store._core.extension import Script, kind_of, moment
 from session_store.errors import RevisionConflictError
 from session_store.snapshots._core.values import Saved, Snapshot, SnapshotInfo
 from session_store.snapshots.errors import StaleSnapshotError
@@ -55,12 +54,6 @@ class Told:
         if len(self._ends) >= _MOST_TOLD:
             self._ends.clear()
         self._ends[name, owner] = now + self._seconds
-
-
-def moment(ms: float) -> datetime:
-    """Milliseconds since the epoch, in UTC."""
-    seconds, rest = divmod(int(ms), 1000)
-    return datetime.fromtimestamp(seconds, timezone.utc).replace(microsecond=rest * 1000)
 
 
 def checked_owner(owner: str) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+from session_store._core.extension import moment
 from session_store.conversations._core.arguments import ROLES
 from session_store.conversations._core.bodies import Encoder, encoded_body, new_place
-from session_store.conversations._core.values import Message, NewMessage, moment
+from session_store.conversations._core.values import Message, NewMessage
 from session_store.conversations.dynamodb._core.expressions import Item, Params, Test, put, remove, update, value_of
 from session_store.conversations.dynamodb._core.items import (
     META,

@@ -22,9 +22,9 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from session_store._core.extension import KeySpace, decoded, values_of
+from session_store._core.extension import KeySpace, decoded, moment, values_of
 from session_store.conversations._core.bodies import OF_LETTERS, content_of, from_json
-from session_store.conversations._core.values import ConversationInfo, Message, Summary, moment
+from session_store.conversations._core.values import ConversationInfo, Message, Summary
 from session_store.conversations.dynamodb._core.expressions import Item, value_of
 
 META = "#"
