@@ -91,4 +91,4 @@ def test_a_loop_for_the_whole_module(mode: str, run: Any, server: Any, watcher: 
     )
     result.assert_outcomes(passed=4)
     assert result.ret == 0
-    assert set(watcher.keys()) == before
+    assert set(watcher.keys()) - before == set()  # of what other tests have left there, some may have expired
