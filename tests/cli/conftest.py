@@ -74,12 +74,12 @@ def filled(server: Server, prefix: str) -> None:
 
 @pytest.fixture
 def environment(server: Server, prefix: str) -> dict[str, str]:
-    """Of a process that runs a command."""
+    """Of a process that runs a command; a pytest worker's own LINES and COLUMNS count for more than a terminal's size."""
     return {
         **{
             name: value
             for name, value in os.environ.items()
-            if name not in ("NO_COLOR", "FORCE_COLOR", "PAGER", "LESS")
+            if name not in ("NO_COLOR", "FORCE_COLOR", "PAGER", "LESS", "LINES", "COLUMNS")
         },
         "SESSION_STORE_URL": server.url,
         "SESSION_STORE_PREFIX": prefix,
