@@ -205,11 +205,13 @@ def test_a_long_scan_shows_a_bar_on_a_terminal(slow: dict[str, str], environment
 
 
 def test_ctrl_c_ends_a_scan(slow: dict[str, str], environment: dict[str, str]) -> None:
-    """At once, and without a word."""
-    terminal = Terminal("stats", env=environment | slow)
+    """At once, and without a word; it would go on for ten seconds."""
+    slower = Relay(int(slow["SESSION_STORE_URL"].rpartition(":")[2]), 0.2)
+    terminal = Terminal("stats", env=environment | {"SESSION_STORE_URL": f"redis://127.0.0.1:{slower.port}"})
     terminal.until(lambda shown: "looking at keys" in shown)
     terminal.process.send_signal(signal.SIGINT)
     status, shown = terminal.end()
+    slower.close()
     assert status == 130
     assert "Traceback" not in shown and "session-store" not in shown
 
