@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -70,6 +71,14 @@ def store(client: redis.Redis, prefix: str) -> SessionStore[str]:
 def filled(server: Server, prefix: str) -> None:
     """Two namespaces of each layer; the owners are user-0 and user-1."""
     asyncio.run(fill(server.url, 10, prefix))
+
+
+@pytest.fixture(autouse=True)
+def interruptible() -> Iterator[None]:
+    """Ctrl-C ends what is started here, also where a shell has the tests run in the background, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

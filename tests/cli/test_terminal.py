@@ -240,7 +240,10 @@ def test_what_is_followed_is_told_at_once(
         told.set()
         writer.join()
         process.send_signal(signal.SIGINT)
-        assert process.wait(PATIENCE) == 130
+        try:
+            assert process.wait(PATIENCE) == 130
+        finally:
+            process.kill()
         assert process.stderr.read().count(b"\n") <= 2
 
 
