@@ -22,7 +22,7 @@ example-chat: .venv/ready
 test: .venv/ready
 	$(BIN)/python -m pytest $(WORKERS) -m "not long" $(ARGS)
 
-# Everything, with examples drawn anew. To draw those of another run: make test-all SEED=its seed. Some 20 minutes.
+# Everything, with examples drawn anew. To draw those of another run: make test-all SEED=its seed. Some 30 minutes.
 SEED := $(shell od -An -N4 -tu4 /dev/urandom | tr -d ' ')
 test-all: .venv/ready
 	@echo "examples of seed $(SEED)"
