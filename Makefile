@@ -18,7 +18,7 @@ example: .venv/ready
 example-chat: .venv/ready
 	$(BIN)/python -m examples.chat $(ARGS)
 
-# What takes long is left out; the examples that Hypothesis draws are the same in every run. At most 5 minutes on 2 idle cores.
+# What takes long is left out; the examples that Hypothesis draws are the same in every run. Some 10 minutes on 2 idle cores.
 test: .venv/ready
 	$(BIN)/python -m pytest $(WORKERS) -m "not long" $(ARGS)
 
