@@ -35,7 +35,7 @@ async def test_what_is_predicted_is_what_it_takes(modules: Any) -> None:
             kind = modules.kinds.KINDS["slots"](client)
             corners = [shape(6, 200), shape(6, 20), shape(1, 20)]
             weights = [(await modules.capacity.weighed(gauge, kind, each, most=1_000))[0] for each in corners]
-            gauge.client.flushall()
+            gauge.client.flushall()  # of the server that was started for this
             before = await modules.capacity.alone(gauge, kind)
             await modules.capacity.filled(kind, shape(3, 60), range(2_000))
             taken = await modules.capacity.alone(gauge, kind) - before

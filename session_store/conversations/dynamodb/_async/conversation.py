@@ -30,7 +30,7 @@ class AsyncDynamoDBConversation(AsyncChanging):
 
     Whatever changes messages raises `ConversationNotFoundError` where there is no such conversation, `RevisionConflictError`
     where `expected_revision` is not that of the conversation any more, `MessageTooLargeError` before anything is sent for an
-    item of more than 400,000 bytes, more than 99 items together or more than 4,000,000 bytes, and `CommitUnknownError` where an
+    item of more than 400,000 bytes, more than 99 items together or more than 3,700,000 bytes, and `CommitUnknownError` where an
     answer was lost and what happened cannot be told. Errors of botocore pass through.
 
     Costs: W is a write unit (1 KB), R a read unit of a strong read (4 KB), each rounded up for each item; of a handle that knows

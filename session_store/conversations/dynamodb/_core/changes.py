@@ -27,7 +27,7 @@ from session_store.conversations.dynamodb._core.items import (
 from session_store.conversations.errors import MessageTooLargeError
 
 MOST_BYTES = 400_000  # of an item; DynamoDB takes 409,600, and counts numbers in a way of its own
-MOST_BYTES_TOGETHER = 4_000_000  # of a transaction; it takes 4,194,304, with what is told of the conversation
+MOST_BYTES_TOGETHER = 3_700_000  # of a transaction; it takes 4,194,304, of which up to 400,000 are the item that is told of the conversation
 MOST_ITEMS = 99  # of a transaction; it takes 100, with what is told of the conversation
 TURN_MS = 500  # that a call may take from losing for the last time to its change
 _LONGEST_SORT = "M#........#............"

@@ -67,7 +67,9 @@ async def test_sizes(chat: Chat, watched: Watched) -> None:
         with pytest.raises(MessageTooLargeError):
             await chat.edit(1, content, metadata=None)
     with pytest.raises(MessageTooLargeError):
-        await chat.append_many([NewMessage("user", "x" * 380 * 1024)] * 11)
+        await chat.append_many(
+            [NewMessage("user", "x" * 380 * 1024)] * 10
+        )  # with what is told of it, of up to 400,000 bytes, too many
     assert watched.calls == []
     assert [len(each) for each in await contents(chat)] == [390 * 1024]
 
